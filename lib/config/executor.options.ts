@@ -1,0 +1,15 @@
+import { IsBoolean, IsInt, Min } from 'class-validator';
+import { RetryPolicyOptions } from './retry.options.js';
+
+/** `executor`: running tasks. */
+export class ExecutorOptions {
+  /** Off: this process submits and streams, and runs nothing. Default true. */
+  @IsBoolean() readonly enabled: boolean = true;
+  /** Pause between heartbeats of a run. Unit: ms. Default 5 s. */
+  @IsInt() @Min(1) readonly heartbeatIntervalMs: number = 5000;
+  /** Timeout of one attempt where the handler names none. Unit: ms. Default 5 min. */
+  @IsInt() @Min(1) readonly defaultTimeoutMs: number = 300_000;
+  /** Resolution of delays and `runAt`; a free slot is filled at once. Unit: ms. Default 100. */
+  @IsInt() @Min(1) readonly tickIntervalMs: number = 100;
+  readonly retry: RetryPolicyOptions = new RetryPolicyOptions();
+}

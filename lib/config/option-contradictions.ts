@@ -1,0 +1,29 @@
+import type { FieldIssue } from '../errors/request.errors.js';
+import type { TaskflowOptions } from './taskflow.options.js';
+
+/** Beats that may be missed before a run counts as dead: one lost to a slow disk, one to a pause of the process. */
+const HEARTBEATS_PER_STALE = 3;
+
+/** Options that are right one by one, and wrong together. @param isRight whether the option at that path has no fault of its own. */
+export function contradictions(options: TaskflowOptions, isRight: (path: string) => boolean): FieldIssue[] {
+  const issues: FieldIssue[] = [];
+  const areRight = (...paths: string[]): boolean => paths.every(isRight);
+  const { heartbeatIntervalMs } = options.executor;
+  const { staleThresholdMs } = options.recovery;
+  const beatsAreRight = areRight('recovery.staleThresholdMs', 'executor.heartbeatIntervalMs');
+  if (beatsAreRight && staleThresholdMs < HEARTBEATS_PER_STALE * heartbeatIntervalMs) {
+    issues.push({
+      path: 'recovery.staleThresholdMs',
+      message: `must be at least ${HEARTBEATS_PER_STALE} × executor.heartbeatIntervalMs (${HEARTBEATS_PER_STALE * heartbeatIntervalMs}), not ${staleThresholdMs}: a live run would count as dead`,
+    });
+  }
+  const { ttlMs } = options.guard.dlq;
+  const { failedTtlMs } = options.retention;
+  if (areRight('retention.failedTtlMs', 'guard.dlq.ttlMs') && failedTtlMs < ttlMs) {
+    issues.push({
+      path: 'retention.failedTtlMs',
+      message: `must be at least guard.dlq.ttlMs (${ttlMs}), not ${failedTtlMs}: dead letters would be pruned before they expire`,
+    });
+  }
+  return issues;
+}

@@ -1,0 +1,27 @@
+import type { TaskflowHooks } from '../contracts/telemetry.interface.js';
+import { EventLogOptions } from './event-log.options.js';
+import { ExecutorOptions } from './executor.options.js';
+import { FlushOptions } from './flush.options.js';
+import { GuardOptions } from './guard.options.js';
+import { LimitsOptions } from './limits.options.js';
+import { RecoveryOptions } from './recovery.options.js';
+import { RepositoryOptions } from './repository.options.js';
+import { RetentionOptions } from './retention.options.js';
+import { ShutdownOptions } from './shutdown.options.js';
+import { StreamOptions } from './stream.options.js';
+
+/** The options as the engine reads them: every member set, checked, frozen. Made by `resolveOptions` only. */
+export class TaskflowOptions {
+  readonly repository: RepositoryOptions = new RepositoryOptions();
+  readonly eventLog: EventLogOptions = new EventLogOptions();
+  readonly flush: FlushOptions = new FlushOptions();
+  readonly guard: GuardOptions = new GuardOptions();
+  readonly stream: StreamOptions = new StreamOptions();
+  readonly executor: ExecutorOptions = new ExecutorOptions();
+  readonly recovery: RecoveryOptions = new RecoveryOptions();
+  readonly shutdown: ShutdownOptions = new ShutdownOptions();
+  readonly limits: LimitsOptions = new LimitsOptions();
+  readonly retention: RetentionOptions = new RetentionOptions();
+  /** Metrics, traces and logger: `createHooks({ tracer, meter, logger })`. Passes by reference. */
+  readonly hooks: TaskflowHooks | undefined = undefined;
+}

@@ -1,0 +1,15 @@
+/** The options as given; only the resolver reads them. */
+export const TASKFLOW_OPTIONS_INPUT = Symbol.for('nestjs-taskflow/options-input');
+/** The options as the engine reads them: defaulted, validated, frozen. */
+export const TASKFLOW_OPTIONS = Symbol.for('nestjs-taskflow/options');
+export const CLOCK = Symbol.for('nestjs-taskflow/clock');
+export const ID_SOURCE = Symbol.for('nestjs-taskflow/id-source');
+export const LOG_FILE_SYSTEM = Symbol.for('nestjs-taskflow/log-file-system');
+export const FACT_PORT = Symbol.for('nestjs-taskflow/fact-port');
+export const COMMITTED_FACTS = Symbol.for('nestjs-taskflow/committed-facts');
+export const TASK_HISTORY = Symbol.for('nestjs-taskflow/task-history');
+export const TASK_STORE = Symbol.for('nestjs-taskflow/task-store');
+export const WORK_SOURCE = Symbol.for('nestjs-taskflow/work-source');
+export const TELEMETRY = Symbol.for('nestjs-taskflow/telemetry');
+/** Any Nest `LoggerService`. */
+export const LOGGER = Symbol.for('nestjs-taskflow/logger');

@@ -1,0 +1,54 @@
+import type { TaskState } from '../domain/task-state.js';
+import type { EntryAddress } from './event-log.interface.js';
+import type { TaskId } from './ids.js';
+import type { TaskStatus } from './task.interface.js';
+import type { EntryType } from './task-event.interface.js';
+import type { EntryData } from './log-entry.interface.js';
+
+/** A fact that somebody wants made. The port adds sequence, time, attempt and fence. */
+export interface FactDraft {
+  readonly type: EntryType;
+  readonly taskId: TaskId;
+  /** What the fold reads. May leave the large members out when `body` has them (`input`, `result`, `payload`). */
+  readonly data?: EntryData;
+  /** JSON text of the whole `d`, when it is already encoded; else `data` is encoded. */
+  readonly body?: string;
+  /** Checked against the newest fold, pending entries included, in the same turn as the append. */
+  readonly expect?: { readonly status?: readonly TaskStatus[]; readonly fence?: number; readonly life?: number };
+}
+
+/** `ok`: durable. `fenced`: what was expected no longer holds; `task` is the newest durable state (null: no such task). */
+export type FactOutcome =
+  | { readonly kind: 'ok'; readonly seq: number | undefined; readonly at: number; readonly task: TaskState }
+  | { readonly kind: 'fenced'; readonly task: TaskState | null }
+  | { readonly kind: 'existing'; readonly task: TaskState };
+
+/**
+ * The one place where facts are made (DESIGN sections 4 and 11). "Durable" means what the port says.
+ *
+ * Rejects with EventLogFullError (nothing happened; `whenAccepting` tells when to decide again), or EventLogError
+ * (`outcome` says whether the entry may yet be found).
+ */
+export interface FactPort {
+  /** Appends a group of drafts of one task: all in one frame or none. Checks are made before the first await. */
+  append(drafts: readonly FactDraft[]): Promise<FactOutcome>;
+  /** The newest fold of a task that is resident here (it has a run or a pending entry), pending entries included. */
+  pending(
+    taskId: TaskId,
+  ): { readonly status: TaskStatus; readonly fence: number; readonly cancelRequest: { readonly reason?: string } | null } | undefined;
+  /** The newest durable state, from memory or database. @throws RepositoryError when it cannot be known. */
+  load(taskId: TaskId): Promise<TaskState | null>;
+  /**
+   * Reads many tasks at once, with their bodies, and keeps each one that exists resident: release each once. Those that are unknown,
+   * or cannot be read now, are left out. Never rejects.
+   * @param createdOf what `createdOf` said of a task when it began to wait, if it has not been claimed since.
+   */
+  hold(taskIds: readonly TaskId[], createdOf?: (taskId: TaskId) => EntryAddress | undefined): Promise<TaskState[]>;
+  /** Where the `created` of a resident task lies in the log, when that is its only entry. */
+  createdOf(taskId: TaskId): EntryAddress | undefined;
+  /** Keeps the task resident while it has a run; `release` lets go. Counted. */
+  retain(taskId: TaskId): void;
+  release(taskId: TaskId): void;
+  /** Resolves when the port takes entries of this kind again; rejects with EventLogError when it never will. */
+  whenAccepting(kind: 'bulk' | 'lifecycle'): Promise<void>;
+}

@@ -1,0 +1,44 @@
+import type { TaskState } from '../domain/task-state.js';
+import type { TaskId } from './ids.js';
+import type { EntryType } from './task-event.interface.js';
+
+/** An entry without its envelope. `body` is the JSON text of `d`, empty when there is none; events are shaped where they are shown. */
+export interface StoredEntry {
+  /** Absent on control entries, which only `CommittedFact` carries. */
+  readonly taskSeq: number | undefined;
+  readonly type: EntryType;
+  readonly at: number;
+  readonly attempt: number;
+  readonly fence: number;
+  readonly body: string;
+}
+
+/** A fact that became durable just now, with the task as of it. */
+export interface CommittedFact {
+  readonly task: TaskState;
+  readonly entry: StoredEntry;
+}
+
+/** Committed facts, frame by frame, in log order. Listeners must not throw. */
+export interface CommittedFacts {
+  onCommitted(listener: (facts: readonly CommittedFact[]) => void): void;
+  /** The log failed or closed: nothing more will be committed. */
+  onHalted(listener: () => void): void;
+}
+
+/** What subscribers that fell behind read: log and database behind one cursor. */
+export interface TaskHistory {
+  /**
+   * Stream entries after `afterSeq`, ascending and contiguous from `afterSeq` + 1; fewer than there are, or none, when a segment
+   * vanished meanwhile: ask again. Without bodies never.
+   * @throws StreamOverflowError when a readable database starts after `afterSeq` + 1; RepositoryError when it could not be read.
+   */
+  after(taskId: TaskId, afterSeq: number, limit: number): Promise<readonly StoredEntry[]>;
+  /**
+   * The newest durable state; null: no such task. @throws RepositoryError when it cannot be known.
+   * @param bodies false: input and result only where they are at hand, so that memory answers alone. Default true.
+   */
+  load(taskId: TaskId, bodies?: boolean): Promise<TaskState | null>;
+  /** True when this process holds the log that appends for the task; other homes' tasks are polled. */
+  isHome(task: TaskState): boolean;
+}

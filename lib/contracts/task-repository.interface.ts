@@ -1,0 +1,42 @@
+import type { IdempotencyKey, TaskId, TaskName, UserId } from './ids.js';
+import type { Task } from './task.interface.js';
+import type { EntryType, StoredEvent } from './task-event.interface.js';
+import type { ListOptions, Page } from './task-system.interface.js';
+
+/** One fact of the log, complete: replaying it later, elsewhere, needs nothing else. */
+export interface EventLogEntry {
+  /** Log sequence: gap-free in one log. */
+  readonly seq: number;
+  readonly type: EntryType;
+  readonly taskId: TaskId;
+  /** The task's own sequence; absent for control entries. */
+  readonly taskSeq?: number;
+  readonly name: TaskName;
+  readonly userId: UserId | null;
+  /** Unique over users (a generated key: the task id): store it; `findByIdempotencyKey` is asked for it. Opaque. */
+  readonly scopedKey: IdempotencyKey;
+  readonly attempt: number;
+  readonly fence: number;
+  readonly ownerId: string;
+  readonly timestamp: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Storage of your own, behind `repository: { type: 'custom', repository }`. */
+export interface TaskRepository {
+  initialize(): Promise<void>;
+  /** Resolves when durable. May be given the same entries again after a crash, never a gap. */
+  executeBatch(entries: readonly EventLogEntry[]): Promise<void>;
+  findById(taskId: TaskId): Promise<Task | null>;
+  findByIdempotencyKey(scopedKey: IdempotencyKey): Promise<Task | null>;
+  /** Unfinished tasks whose last heartbeat (or creation) is at least `threshold` ms ago; 0 gives every unfinished task, queued and delayed included. */
+  findStaleTasks(threshold: number): Promise<Task[]>;
+  getEvents(taskId: TaskId): Promise<StoredEvent[]>;
+  healthCheck(): Promise<boolean>;
+  close(): Promise<void>;
+  /** Optional refinements. */
+  findActive?(cursor: string | null, limit: number): Promise<Page<Task>>;
+  getEventsAfter?(taskId: TaskId, afterSeq: number, limit: number): Promise<StoredEvent[]>;
+  list?(options: ListOptions): Promise<Page<Task>>;
+  findEnded?(before: Date, limit: number): Promise<Task[]>;
+}

@@ -1,0 +1,73 @@
+import type { Plain, TaskId } from './ids.js';
+import type { TaskStatus } from './task.interface.js';
+
+export interface SubmitParams<I> {
+  input: I;
+  /** `null` or left out: no owner. Present but undefined or empty: ValidationError. */
+  userId?: Plain<'UserId'> | null;
+  idempotencyKey?: Plain<'IdempotencyKey'> | undefined;
+  runAt?: Date | undefined;
+  delayMs?: number | undefined;
+  /** Lower runs first; default 0. */
+  priority?: number | undefined;
+  tags?: readonly string[] | undefined;
+  timeoutMs?: number | undefined;
+  maxAttempts?: number | undefined;
+  /** Wait for an execution slot before the task is created; SlotTimeoutError after `guard.slots.slotTimeoutMs`. */
+  waitForSlot?: boolean | undefined;
+}
+/** A key; or a task or event itself; or its id (`taskId` is looked at before `id`). A key that a caller chose for a user needs `userId`; a generated key does not. */
+export type TaskRef = Plain<'IdempotencyKey'> | { readonly id: TaskId } | { readonly taskId: Plain<'TaskId'> };
+export interface OwnerOption {
+  userId?: Plain<'UserId'> | null;
+}
+export interface SubscribeOptions extends OwnerOption {
+  lastSeq?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+export interface ListOptions extends OwnerOption {
+  status?: TaskStatus | undefined;
+  name?: Plain<'TaskName'> | undefined;
+  tag?: string | undefined;
+  deadLettered?: boolean | undefined;
+  limit?: number | undefined;
+  cursor?: string | undefined;
+}
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+export interface TaskSystemStats {
+  readonly status: 'starting' | 'running' | 'degraded' | 'stopping' | 'stopped';
+  readonly tasks: {
+    readonly queued: number;
+    readonly delayed: number;
+    readonly running: number;
+    readonly completed: number;
+    readonly failed: number;
+    readonly cancelled: number;
+    readonly retried: number;
+    readonly recovered: number;
+    readonly deadLettered: number;
+    readonly withoutHandler: number;
+  };
+  readonly guard: { readonly rejections: Readonly<Record<'global' | 'user' | 'queue' | 'slot', number>>; readonly slotsInUse: number };
+  readonly eventLog: {
+    readonly state: 'open' | 'full' | 'failed' | 'closed';
+    readonly durableSeq: number;
+    readonly unflushedBytes: number;
+    readonly segments: number;
+    readonly overlayBytes: number;
+  };
+  readonly flush: {
+    readonly workerPid: number | null;
+    readonly appliedSeq: number;
+    readonly lagMs: number;
+    readonly breaker: 'closed' | 'open' | 'half-open';
+    readonly restarts: number;
+    readonly deadEntries: number;
+  };
+  readonly streams: { readonly active: number; readonly subscribers: number };
+  /** Running tasks of other homes that showed no sign of life at the last scan; at most 100 are counted. */
+  readonly recovery: { readonly staleElsewhere: number };
+}

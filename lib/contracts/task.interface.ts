@@ -1,0 +1,56 @@
+import type { IdempotencyKey, TaskId, TaskName, UserId } from './ids.js';
+
+export type TaskStatus = 'created' | 'running' | 'completed' | 'failed' | 'cancelled';
+export type TaskType = 'user' | 'background';
+
+/** What is kept of a thrown error. Never a stack: it goes to browsers. */
+export interface TaskErrorInfo {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly retryable: boolean;
+}
+
+/** A task as of one durable event. Immutable; `toJSON` gives ISO times. */
+export interface Task<I = any, R = any> {
+  readonly id: TaskId;
+  readonly name: TaskName;
+  /** The key a caller chose, or the task id where none was given. */
+  readonly idempotencyKey: IdempotencyKey;
+  readonly userId: UserId | null;
+  readonly type: TaskType;
+  readonly status: TaskStatus;
+  readonly input: I;
+  readonly result?: R;
+  readonly error?: TaskErrorInfo;
+  /** 1 + `retry` entries with reason `failed` in this life. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Number of starts, ever: unique per run. */
+  readonly fence: number;
+  /** 1 + retries by hand out of the dead-letter queue; left out, 1: a custom repository may not know it. */
+  readonly life?: number;
+  /** Crashes in a row, as the last `recovered` entry says. */
+  readonly recoveries: number;
+  /** Per attempt, in ms. */
+  readonly timeoutMs: number;
+  readonly cancelRequestedAt: Date | null;
+  /** Why its run was asked to stop; absent when nobody asked, or gave no reason. */
+  readonly cancelReason?: string;
+  /** Lower runs first. */
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly lastSeq: number;
+  /** `null`, or since when it is in the dead-letter queue. */
+  readonly deadLetteredAt: Date | null;
+  readonly createdAt: Date;
+  readonly runAt: Date;
+  /** The last start of this life. */
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+  readonly lastHeartbeatAt: Date | null;
+  /** How its last run was interrupted; absent when none was, in this life. */
+  readonly resume?: 'failed' | 'shutdown' | 'crash';
+  /** While it waits for its backoff: the delay that it was given, in ms. */
+  readonly retryDelayMs?: number;
+}

@@ -1,0 +1,152 @@
+import type { EntryData } from '../contracts/log-entry.interface.js';
+import type { EntryType } from '../contracts/task-event.interface.js';
+import type { TaskErrorInfo } from '../contracts/task.interface.js';
+import { FreshTask } from './fresh-task.js';
+import { changed, copyOf, type CreatedData, type FoldableEntry, type TaskState, type Writable } from './task-state.js';
+
+const CONTROL: ReadonlySet<EntryType> = new Set<EntryType>(['heartbeat', 'cancel', 'pruned', 'dlq-removed', 'adopted', 'gap']);
+const TERMINAL: ReadonlySet<EntryType> = new Set<EntryType>(['complete', 'error', 'cancelled']);
+
+export const isControl = (type: EntryType): boolean => CONTROL.has(type);
+export const isTerminal = (type: EntryType): boolean => TERMINAL.has(type);
+
+/** An entry that no replay can explain: there is a hole before it. */
+export class FoldGapError extends Error {
+  constructor(
+    readonly taskId: string,
+    readonly taskSeq: number,
+    readonly lastSeq: number,
+  ) {
+    super(`Task ${taskId}: entry ${taskSeq} cannot follow ${lastSeq}.`);
+  }
+}
+
+/**
+ * The task after one more entry; null: it is gone, or never was. Pure. The same object comes back when the entry changes
+ * nothing: a replayed stream entry, a control entry of an older fence or of an unknown task.
+ * Bodies: `created` and `complete` set `input` and `result` when the entry's data has them, else they stay unloaded.
+ * @param home log that the entry was read from; only `created` and `adopted` take it over.
+ * @throws FoldGapError when a stream entry is not the stored `lastSeq` + 1 and no replay.
+ */
+export function fold(state: TaskState | null, entry: FoldableEntry, home: string): TaskState | null {
+  if (isControl(entry.type)) return state === null || entry.fence < state.fence ? state : foldControl(state, entry, home);
+  const lastSeq = state?.lastSeq ?? 0;
+  const taskSeq = entry.taskSeq ?? Number.NaN;
+  if (taskSeq <= lastSeq) return state;
+  if (taskSeq !== lastSeq + 1) throw new FoldGapError(entry.taskId, taskSeq, lastSeq);
+  if (state === null) return entry.type === 'created' ? foldCreated(entry, home) : null;
+  const next = copyOf(state);
+  next.lastSeq = taskSeq;
+  next.lastEventAt = entry.at;
+  next.owner = entry.owner;
+  advance(next, entry);
+  return next;
+}
+
+/** What a stream entry changes beside the numbers that every one changes. */
+function advance(next: Writable, entry: FoldableEntry): void {
+  switch (entry.type) {
+    case 'start':
+      next.status = 'running';
+      next.fence = entry.fence;
+      next.startedAt = entry.at;
+      next.lastHeartbeatAt = entry.at;
+      next.retryDelayMs = null;
+      return;
+    case 'retry':
+      return advanceRetry(next, entry);
+    case 'recovered':
+      next.status = 'created';
+      next.recoveries = numberOf(entry.data['recoveries'], next.recoveries + 1);
+      next.runAt = entry.at;
+      next.resume = 'crash';
+      next.retryDelayMs = null;
+      return;
+    case 'complete':
+      next.status = 'completed';
+      next.completedAt = entry.at;
+      next.error = null;
+      next.result = textOf(entry.data['result']);
+      return;
+    case 'error':
+      next.status = 'failed';
+      next.completedAt = entry.at;
+      next.failures += 1;
+      next.error = entry.data['error'] as TaskErrorInfo;
+      next.deadLetteredAt = entry.at;
+      return;
+    case 'cancelled':
+      next.status = 'cancelled';
+      next.completedAt = entry.at;
+      return;
+    default: // progress, custom
+  }
+}
+
+function foldCreated(entry: FoldableEntry, home: string): TaskState {
+  const data = entry.data as unknown as CreatedData;
+  const fresh = new FreshTask(entry.taskId, home, entry.at, entry.owner, data);
+  if (data.input === undefined) return fresh;
+  const whole = copyOf(fresh);
+  whole.input = textOf(data.input);
+  return whole;
+}
+
+function advanceRetry(next: Writable, entry: FoldableEntry): void {
+  const reason = entry.data['reason'];
+  next.status = 'created';
+  next.recoveries = 0;
+  next.runAt = numberOf(entry.data['runAt'], entry.at);
+  next.retryDelayMs = numberOf(entry.data['delayMs'], 0);
+  next.completedAt = null;
+  if (reason === 'failed') {
+    next.attempt += 1;
+    next.failures += 1;
+    next.resume = 'failed';
+    next.error = (entry.data['error'] as TaskErrorInfo | undefined) ?? null;
+  } else if (reason === 'shutdown') {
+    next.resume = 'shutdown';
+  } else {
+    // By hand: a new life. What ended the last one is in its events, no longer in the task.
+    next.life += 1;
+    next.attempt = 1;
+    next.failures = 0;
+    next.error = null;
+    next.result = undefined;
+    next.deadLetteredAt = null;
+    next.cancelRequest = null;
+    next.startedAt = null;
+    next.resume = null;
+  }
+}
+
+function foldControl(state: TaskState, entry: FoldableEntry, home: string): TaskState | null {
+  switch (entry.type) {
+    case 'heartbeat':
+      return state.status === 'running' && entry.fence === state.fence
+        ? changed(state, { lastHeartbeatAt: entry.at, owner: entry.owner })
+        : state;
+    case 'cancel':
+      // Of the run it was meant for: replayed onto a later life, whose fence is the same until it starts, it says nothing.
+      return state.status !== 'running' || entry.fence !== state.fence || state.cancelRequest !== null
+        ? state
+        : changed(state, { cancelRequest: { at: entry.at, ...cancelDataOf(entry.data) } });
+    case 'pruned':
+      return null;
+    case 'dlq-removed':
+      return changed(state, { deadLetteredAt: null });
+    case 'adopted':
+      return changed(state, { home });
+    default:
+      return state; // gap: about the log, not about a task
+  }
+}
+
+/** `d` of a `cancelled` entry that a request leads to, too. */
+export function cancelDataOf({ reason }: EntryData): { readonly reason?: string } {
+  return typeof reason === 'string' ? { reason } : {};
+}
+
+const numberOf = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
+/** A body as JSON text. The projector keeps bodies; the overlay passes data without them and re-reads the log. */
+const textOf = (value: unknown): string | undefined => (value === undefined ? undefined : JSON.stringify(value));

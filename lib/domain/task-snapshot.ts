@@ -1,0 +1,167 @@
+import { idempotencyKey, taskName, userId } from '../contracts/ids.js';
+import type { StoredEvent } from '../contracts/task-event.interface.js';
+import type { EventLogEntry } from '../contracts/task-repository.interface.js';
+import type { Task } from '../contracts/task.interface.js';
+import { fold, isControl } from './fold.js';
+import { frozenList } from './frozen.js';
+import { storedEventOf } from './task-event.js';
+import { keyOfScoped } from './task-key.js';
+import type { CancelRequest, TaskState } from './task-state.js';
+
+const dateOrNull = (ms: number | null): Date | null => (ms === null ? null : new Date(ms));
+const msOrNull = (date: Date | null | undefined): number | null => (date === null || date === undefined ? null : date.getTime());
+
+/** What users get: data, frozen. Bodies that were not loaded are left out. */
+class TaskSnapshot {
+  readonly id: Task['id'];
+  readonly name: Task['name'];
+  readonly idempotencyKey: Task['idempotencyKey'];
+  readonly userId: Task['userId'];
+  readonly type: Task['type'];
+  readonly status: Task['status'];
+  readonly input: unknown;
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  readonly fence: number;
+  readonly life: number;
+  readonly recoveries: number;
+  readonly timeoutMs: number;
+  readonly cancelRequestedAt: Date | null;
+  readonly cancelReason?: string;
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly lastSeq: number;
+  readonly deadLetteredAt: Date | null;
+  readonly createdAt: Date;
+  readonly runAt: Date;
+  readonly startedAt: Date | null;
+  readonly completedAt: Date | null;
+  readonly lastHeartbeatAt: Date | null;
+  readonly result?: unknown;
+  readonly error?: Task['error'];
+  readonly resume?: Task['resume'];
+  readonly retryDelayMs?: number;
+
+  constructor(state: TaskState, input: string | undefined) {
+    this.id = state.id;
+    this.name = taskName(state.name);
+    this.idempotencyKey = idempotencyKey(state.key ?? state.id);
+    this.userId = state.userId === null ? null : userId(state.userId);
+    this.type = state.type;
+    this.status = state.status;
+    this.input = input === undefined ? undefined : JSON.parse(input);
+    this.attempt = state.attempt;
+    this.maxAttempts = state.maxAttempts;
+    this.fence = state.fence;
+    this.life = state.life;
+    this.recoveries = state.recoveries;
+    this.timeoutMs = state.timeoutMs;
+    this.cancelRequestedAt = dateOrNull(state.cancelRequest?.at ?? null);
+    if (state.cancelRequest?.reason !== undefined) this.cancelReason = state.cancelRequest.reason;
+    this.priority = state.priority;
+    this.tags = frozenList(state.tags);
+    this.lastSeq = state.lastSeq;
+    this.deadLetteredAt = dateOrNull(state.deadLetteredAt);
+    this.createdAt = new Date(state.createdAt);
+    this.runAt = new Date(state.runAt);
+    this.startedAt = dateOrNull(state.startedAt);
+    this.completedAt = dateOrNull(state.completedAt);
+    this.lastHeartbeatAt = dateOrNull(state.lastHeartbeatAt);
+    if (state.result !== undefined) this.result = JSON.parse(state.result);
+    if (state.error !== null) this.error = Object.freeze({ ...state.error });
+    if (state.resume !== null) this.resume = state.resume;
+    if (state.retryDelayMs !== null) this.retryDelayMs = state.retryDelayMs;
+  }
+
+  /** ISO times, whatever serialises it. */
+  toJSON(): Record<string, unknown> {
+    return Object.fromEntries(Object.entries(this).map(([name, value]) => [name, value instanceof Date ? value.toISOString() : value]));
+  }
+}
+
+export const snapshotOf = (state: TaskState): Task => Object.freeze(new TaskSnapshot(state, state.input)) as Task;
+
+/** A new task as of its `created` event, though its `start` may be durable with it. */
+export function createdSnapshotOf(state: TaskState, input: string): Task {
+  const task: { -readonly [K in keyof TaskSnapshot]: TaskSnapshot[K] } = new TaskSnapshot(state, input);
+  task.status = 'created';
+  task.lastSeq = 1;
+  task.fence = 0;
+  task.startedAt = null;
+  task.lastHeartbeatAt = null;
+  return Object.freeze(task) as Task;
+}
+
+/**
+ * The inverse, for storage that keeps public tasks. What a task does not show is set so that nothing is done twice:
+ * a wait that cannot be told from a delayed submit counts as one.
+ */
+export function stateOf(task: Task, home: string): TaskState {
+  const key = (task.idempotencyKey as string) === (task.id as string) ? null : task.idempotencyKey;
+  const createdAt = msOrNull(task.createdAt) ?? 0;
+  return {
+    id: task.id,
+    home,
+    name: task.name,
+    key,
+    userId: task.userId,
+    type: task.type,
+    status: task.status,
+    priority: task.priority ?? 0,
+    tags: task.tags ?? [],
+    inputHash: null,
+    traceparent: null,
+    attempt: task.attempt,
+    maxAttempts: task.maxAttempts,
+    failures: task.attempt - 1 + (task.status === 'failed' ? 1 : 0),
+    fence: task.fence,
+    life: task.life ?? 1,
+    recoveries: task.recoveries ?? 0,
+    timeoutMs: task.timeoutMs,
+    cancelRequest: cancelRequestOf(task),
+    lastSeq: task.lastSeq,
+    createdAt,
+    runAt: msOrNull(task.runAt) ?? createdAt,
+    retryDelayMs: task.retryDelayMs ?? null,
+    resume: task.resume ?? (task.status === 'created' && task.recoveries > 0 ? 'crash' : null),
+    startedAt: msOrNull(task.startedAt),
+    completedAt: msOrNull(task.completedAt),
+    lastHeartbeatAt: msOrNull(task.lastHeartbeatAt),
+    lastEventAt: Math.max(createdAt, msOrNull(task.startedAt) ?? 0, msOrNull(task.completedAt) ?? 0, msOrNull(task.lastHeartbeatAt) ?? 0),
+    deadLetteredAt: msOrNull(task.deadLetteredAt),
+    error: task.error ?? null,
+    owner: '',
+    input: task.input === undefined ? undefined : JSON.stringify(task.input),
+    result: task.result === undefined ? undefined : JSON.stringify(task.result),
+  };
+}
+
+function cancelRequestOf({ cancelRequestedAt, cancelReason }: Task): CancelRequest | null {
+  const at = msOrNull(cancelRequestedAt);
+  return at === null ? null : { at, ...(cancelReason === undefined ? {} : { reason: cancelReason }) };
+}
+
+/** The fold that every repository needs: the task after one more entry; null: delete it, or nothing to do. Pure. @throws FoldGapError on a hole. */
+export function applyEntry(task: Task | null, entry: EventLogEntry): Task | null {
+  const before = task === null ? null : stateOf(task, '');
+  const after = fold(before, { ...entry, at: entry.timestamp, owner: entry.ownerId }, '');
+  if (after === null) return null;
+  return after === before ? task : snapshotOf(after);
+}
+
+/** The event that subscribers replay; null for control entries. */
+export function toStoredEvent(entry: EventLogEntry): StoredEvent | null {
+  if (isControl(entry.type) || entry.taskSeq === undefined) return null;
+  const key = (entry.scopedKey as string) === (entry.taskId as string) ? null : keyOfScoped(entry.scopedKey);
+  return storedEventOf(
+    { id: entry.taskId, name: entry.name, key, userId: entry.userId },
+    {
+      taskSeq: entry.taskSeq,
+      type: entry.type,
+      at: entry.timestamp,
+      attempt: entry.attempt,
+      fence: entry.fence,
+      body: JSON.stringify(entry.data),
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import { TaskSystemError } from './task-system.error.js';
+
+export interface FieldIssue {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** 400. The caller's input, key, id or cursor is refused; nothing was changed. */
+export class ValidationError extends TaskSystemError {
+  static override readonly kind: string = 'ValidationError';
+  readonly issues: readonly FieldIssue[];
+
+  /** @param field the first field at fault; @param issues every field at fault, or one message for `field`. */
+  constructor(
+    readonly field: string,
+    issues: readonly FieldIssue[] | string,
+  ) {
+    const all = typeof issues === 'string' ? [{ path: field, message: issues }] : issues;
+    super('VALIDATION_FAILED', 400, all.map((issue) => `${issue.path}: ${issue.message}`).join('; '), { field, issues: all });
+    this.issues = all;
+  }
+}
+
+/** 400, from `submit` only: no handler of that name is defined in this process. */
+export class HandlerNotFoundError extends TaskSystemError {
+  static override readonly kind: string = 'HandlerNotFoundError';
+  constructor(name: string, known: readonly string[], nearest?: string) {
+    const hint = nearest === undefined ? '' : ` Did you mean "${nearest}"?`;
+    super(
+      'HANDLER_NOT_FOUND',
+      400,
+      `No handler is defined for task "${name}".${hint} Defined: ${known.length === 0 ? 'none' : known.join(', ')}.`,
+    );
+  }
+}
+
+/** 404. The same for a task that never was, was pruned, or belongs to somebody else. */
+export class NotFoundError extends TaskSystemError {
+  static override readonly kind: string = 'NotFoundError';
+  constructor() {
+    super('NOT_FOUND', 404, 'No such task.');
+  }
+}
+
+export type ConflictCode =
+  'IDEMPOTENCY_CONFLICT' | 'TASK_ENDED' | 'NOT_DEAD_LETTERED' | 'RETRIES_EXHAUSTED' | 'HOME_ELSEWHERE' | 'ALREADY_DEFINED';
+
+/** 409. The task is not in a state that allows this, or the key is bound to another input. `code` says which. */
+export class ConflictError extends TaskSystemError {
+  static override readonly kind: string = 'ConflictError';
+  constructor(code: ConflictCode, message: string) {
+    super(code, 409, message);
+  }
+}

@@ -1,0 +1,83 @@
+import type { HandlerInstance } from '../contracts/handler-registry.interface.js';
+import type { TaskHistory } from '../contracts/task-history.interface.js';
+import { encodeJson } from '../domain/json-encoding.js';
+import { snapshotOf } from '../domain/task-snapshot.js';
+import { INTERRUPTED, isGenerator, pump } from './generator-pump.js';
+import { isThenable, validateInput } from './input-validation.js';
+import type { Settlement } from './outcome-decision.js';
+import { RecoveryRunContext, TaskRunContext } from './task-context.js';
+import type { RunSurroundings, TaskRun } from './task-run.js';
+
+const SILENT: Settlement = { kind: 'silent' };
+
+/** One attempt: input, instance, `recover` where a run was interrupted, `handle`. Never rejects. */
+export class AttemptRunner {
+  constructor(
+    private readonly shared: RunSurroundings,
+    private readonly history: TaskHistory,
+  ) {}
+
+  /** Resolves when the handler has settled, or was abandoned because it ignored its signal. */
+  attempt(run: TaskRun): Promise<Settlement> {
+    return new Promise((resolve) => {
+      run.open(resolve);
+      // A run that is told to stop before it began is not begun.
+      if (run.isAborted) return run.settle(SILENT);
+      this.handlerSpan(run).then(
+        (result) => run.settle(result === INTERRUPTED ? SILENT : this.returned(run, result)),
+        (error: unknown) => run.settle({ kind: 'threw', error: run.errorInfo(error) }),
+      );
+    });
+  }
+
+  private handlerSpan(run: TaskRun): Promise<unknown> {
+    return this.shared.env.telemetry.span('taskflow.task.handler', { attributes: run.start.attributes }, () => this.call(run));
+  }
+
+  private async call(run: TaskRun): Promise<unknown> {
+    const { handler, slot, validated, task } = run.start;
+    const checked = validated === undefined ? this.inputOf(run) : validated.value;
+    const input = validated === undefined && isThenable(checked) ? await checked : checked;
+    const made = handler.instance();
+    const instance = isThenable(made) ? await made : made;
+    if (run.isAborted) return INTERRUPTED;
+    if (instance.recover !== undefined && (task.resume === 'crash' || task.resume === 'shutdown')) {
+      const outcome = await this.recover(run, instance, task.resume);
+      if (outcome.recovered) return outcome.result;
+      if (run.isAborted) return INTERRUPTED;
+    }
+    slot.recovered();
+    const returned: unknown = instance.handle(input, new TaskRunContext(run, this.shared, this.history));
+    const result = isThenable(returned) ? await returned : returned;
+    return isGenerator(result) ? pump(result, run, this.shared) : result;
+  }
+
+  /** Checked before each attempt: the rules may have changed since the task was submitted. */
+  private inputOf({ start }: TaskRun): unknown {
+    return validateInput(start.handler, start.task.input === undefined ? undefined : JSON.parse(start.task.input));
+  }
+
+  private async recover(
+    run: TaskRun,
+    instance: HandlerInstance,
+    reason: 'crash' | 'shutdown',
+  ): Promise<{ recovered: boolean; result?: unknown }> {
+    const context = new RecoveryRunContext(run, this.shared, this.history, reason);
+    const outcome: unknown = await instance.recover!(snapshotOf(run.task), context);
+    if (typeof outcome !== 'object' || outcome === null || typeof (outcome as { recovered?: unknown }).recovered !== 'boolean') {
+      throw new TypeError(`recover() of "${run.task.name}" must answer { recovered: true, result } or { recovered: false }.`);
+    }
+    return outcome as { recovered: boolean; result?: unknown };
+  }
+
+  /** A result that cannot be stored is a failure that another attempt would only repeat. */
+  private returned(run: TaskRun, result: unknown): Settlement {
+    if (result === undefined) return { kind: 'returned', body: '' };
+    const { maxResultBytes, maxDepth } = this.shared.env.options.limits;
+    try {
+      return { kind: 'returned', body: `{"result":${encodeJson(result, { field: 'result', maxBytes: maxResultBytes, maxDepth })}}` };
+    } catch (error) {
+      return { kind: 'threw', error: run.errorInfo(error) };
+    }
+  }
+}

@@ -1,0 +1,245 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { FACT_PORT, TASK_HISTORY, WORK_SOURCE } from '../config/taskflow.tokens.js';
+import type { FactPort } from '../contracts/fact-port.interface.js';
+import type { TaskId } from '../contracts/ids.js';
+import type { TaskEvent } from '../contracts/task-event.interface.js';
+import type { TaskHistory } from '../contracts/task-history.interface.js';
+import type { Task } from '../contracts/task.interface.js';
+import type { SlotLease } from '../contracts/work-source.interface.js';
+import { snapshotOf } from '../domain/task-snapshot.js';
+import type { TaskState } from '../domain/task-state.js';
+import { ShuttingDownError } from '../errors/admission.errors.js';
+import { TaskCancelledError } from '../errors/execution.errors.js';
+import { EventLogError } from '../errors/storage.errors.js';
+import { AttemptRunner } from './attempt-runner.js';
+import { Dispatcher, type LocalWorkSource, type StartedWork } from './dispatcher.js';
+import { ExecutionCounters } from './execution-counters.js';
+import { ExecutionEnvironment } from './execution-environment.js';
+import { HandlerRegistry } from './handler-registry.js';
+import { Heartbeat } from './heartbeat.js';
+import { RunConclusion } from './run-conclusion.js';
+import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
+import { RunReport } from './run-report.js';
+import { workItemOf } from './work-item.js';
+import { failpoint } from '../primitives/failpoint.js';
+
+export interface StopOptions {
+  /** How long running tasks may go on before their signals fire. Unit: ms. Default `shutdown.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Fire the signals at once. */
+  readonly force?: boolean | undefined;
+}
+
+type Phase = 'idle' | 'running' | 'stopping' | 'aborting' | 'halted' | 'stopped';
+
+const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
+
+/** Runs tasks: takes them from the queue as slots come free, calls their handlers, and makes the entries that end their runs. */
+@Injectable()
+export class ExecutorService {
+  private phase: Phase = 'idle';
+  private stopping: Promise<void> | undefined;
+  private readonly runs = new Map<TaskId, TaskRun>();
+  private readonly warnedNames = new Set<string>();
+  private idleWaiters: (() => void)[] = [];
+  private readonly shared: RunSurroundings;
+  private readonly runner: AttemptRunner;
+  private readonly conclusion: RunConclusion;
+  private readonly dispatcher: Dispatcher;
+  private readonly heartbeat: Heartbeat;
+  private readonly report: RunReport;
+
+  constructor(
+    @Inject(ExecutionEnvironment) private readonly env: ExecutionEnvironment,
+    @Inject(FACT_PORT) private readonly facts: FactPort,
+    @Inject(TASK_HISTORY) history: TaskHistory,
+    @Inject(WORK_SOURCE) private readonly source: LocalWorkSource,
+    @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
+  ) {
+    this.shared = { env, facts, counters: new ExecutionCounters() };
+    this.runner = new AttemptRunner(this.shared, history);
+    this.conclusion = new RunConclusion(this.shared);
+    this.report = new RunReport(this.shared);
+    this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
+    this.dispatcher = new Dispatcher(
+      this.shared,
+      source,
+      history,
+      (work) => this.beginStarted(work),
+      () => this.checkIdle(),
+    );
+  }
+
+  /** Runs under way, those included that ignore their signal and are not given up yet. */
+  get running(): number {
+    return this.runs.size;
+  }
+
+  /** Counts since the process started. */
+  get stats(): Readonly<ExecutionCounters> {
+    return this.shared.counters;
+  }
+
+  /** Begins to take work; with `executor.enabled: false` nothing is taken. Twice is once. */
+  start(): void {
+    if (this.phase !== 'idle') return;
+    this.phase = 'running';
+    this.registry.onDefined(({ name }) => this.source.define(name));
+    for (const name of this.registry.names()) this.source.define(name);
+    this.env.telemetry.gauge('taskflow.tasks.running', () => this.runs.size);
+    this.env.telemetry.gauge('taskflow.tasks.queued', () => this.source.size.queued);
+    if (!this.env.options.executor.enabled) return;
+    this.heartbeat.start();
+    this.dispatcher.start();
+  }
+
+  /** A slot for a task that starts in the frame of its own `created`; null when it has to queue. Release it, or `launch`. */
+  reserve(name: string, userId: string | null): SlotLease | null {
+    return this.phase === 'running' && this.env.options.executor.enabled ? this.source.reserve(name, userId) : null;
+  }
+
+  /**
+   * Runs a task whose first `start` is durable. The slot is released when the run has ended.
+   * @param input what `validateInput` gave at submit; left out, `task.input` must be there, and is validated again.
+   */
+  launch(task: TaskState, slot: SlotLease, input?: unknown): void {
+    this.begin({ task, slot, previousEvents: NO_EVENTS }, input === undefined ? undefined : { value: input });
+  }
+
+  /** Has a `created` task wait for its turn. With its input it may not have to be read again. */
+  enqueue(task: TaskState, input = task.input): void {
+    if (this.registry.get(task.name) === undefined) this.warnOfMissingHandler(task.name);
+    this.source.offer(workItemOf(task, this.env.clock, task.lastSeq === 1 ? this.facts.createdOf(task.id) : undefined));
+    this.dispatcher.offered(task, input);
+  }
+
+  /** True when the task waits or runs here: then every row of it may be out of date. */
+  knows(taskId: TaskId): boolean {
+    return this.source.knows(taskId);
+  }
+
+  /** Takes a waiting task out. False when it does not wait here. */
+  withdraw(taskId: TaskId): boolean {
+    this.dispatcher.withdrawn(taskId);
+    return this.source.withdraw(taskId);
+  }
+
+  /** Fires the signal of a local run; false when there is none. Call it once the request is durable. */
+  requestCancel(taskId: TaskId, task: Task): boolean {
+    const run = this.runs.get(taskId);
+    if (run === undefined) return false;
+    run.abort('cancel', new TaskCancelledError(task));
+    return true;
+  }
+
+  /** The log takes nothing more: nothing is started, running signals fire, nothing is written. */
+  haltAll(reason: string): void {
+    if (this.phase === 'running' || this.phase === 'idle') this.phase = 'halted';
+    void this.dispatcher.stop();
+    for (const run of this.runs.values()) run.abort('log-failed', haltError(reason));
+  }
+
+  /** Stops as DESIGN section 9 has it. Resolves when no run is under way, or those left were given up. Twice is once. */
+  stop(options: StopOptions = {}): Promise<void> {
+    return (this.stopping ??= this.shutDown(options));
+  }
+
+  private async shutDown({ timeoutMs, force = false }: StopOptions): Promise<void> {
+    const { shutdown } = this.env.options;
+    this.phase = 'stopping';
+    await this.dispatcher.stop();
+    const isIdle = await this.idleWithin(force ? 0 : (timeoutMs ?? shutdown.timeoutMs));
+    if (!isIdle) await this.abortAll(shutdown.forceKillTimeoutMs);
+    await this.heartbeat.stop();
+    this.phase = 'stopped';
+  }
+
+  private async abortAll(forceKillTimeoutMs: number): Promise<void> {
+    this.phase = 'aborting';
+    for (const run of this.runs.values()) run.abort('shutdown', new ShuttingDownError());
+    // Runs that ignore it are abandoned when that time is over; their entries then need a moment.
+    if (await this.idleWithin(forceKillTimeoutMs)) return;
+    for (const run of this.runs.values()) run.dropOutput();
+    if (await this.idleWithin(forceKillTimeoutMs)) return;
+    // The log does not answer. What is left stays `running` in it, and is recovered at the next start.
+    for (const run of this.runs.values()) run.finish();
+    this.runs.clear();
+  }
+
+  private beginStarted(work: StartedWork): void {
+    this.begin(work, undefined);
+  }
+
+  private begin({ task, slot, previousEvents }: StartedWork, validated: RunStart['validated']): void {
+    const handler = this.registry.require(task.name);
+    const run = new TaskRun(
+      { task, handler, slot, validated, previousEvents, attributes: this.report.attributesOf(task.name) },
+      this.shared,
+    );
+    this.facts.retain(task.id);
+    this.runs.set(task.id, run);
+    // What was decided while the start was on its way: such a run ends without a call of its handler.
+    if (this.phase === 'halted') run.abort('log-failed', haltError('log-failed'));
+    else if (this.phase === 'aborting' || this.phase === 'stopped') run.abort('shutdown', new ShuttingDownError());
+    else if (this.facts.pending(task.id)?.cancelRequest != null) run.abort('cancel', new TaskCancelledError(snapshotOf(task)));
+    void this.perform(run); // never rejects
+  }
+
+  private async perform(run: TaskRun): Promise<void> {
+    try {
+      await this.report.span(run, async (span) => {
+        const settlement = await this.runner.attempt(run);
+        failpoint('completion.after-handler');
+        const concluded = await this.conclusion.conclude(run, settlement);
+        if (concluded !== undefined && concluded.task.status === 'created') this.waitAgain(concluded.task);
+        this.report.ended(run, concluded?.outcome, span);
+      });
+    } catch (error) {
+      this.env.logger.error(`The run of task ${run.task.id} broke off.`, error);
+    } finally {
+      this.ended(run);
+    }
+  }
+
+  private waitAgain(task: TaskState): void {
+    if (this.phase === 'running') this.enqueue(task);
+  }
+
+  private ended(run: TaskRun): void {
+    run.finish();
+    if (this.runs.get(run.task.id) === run) this.runs.delete(run.task.id);
+    this.facts.release(run.task.id);
+    failpoint('completion.before-release');
+    run.start.slot.release();
+    this.checkIdle();
+  }
+
+  private checkIdle(): void {
+    if (this.runs.size > 0 || this.dispatcher.startingCount > 0 || this.idleWaiters.length === 0) return;
+    const waiters = this.idleWaiters;
+    this.idleWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  /** True when no run is under way before the time is over. */
+  private idleWithin(timeoutMs: number): Promise<boolean> {
+    if (this.runs.size === 0 && this.dispatcher.startingCount === 0) return Promise.resolve(true);
+    if (timeoutMs <= 0) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const timer = this.env.clock.after(timeoutMs, () => resolve(false), true);
+      this.idleWaiters.push(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  private warnOfMissingHandler(name: string): void {
+    if (this.warnedNames.has(name)) return;
+    this.warnedNames.add(name);
+    this.env.logger.warn(`Tasks named "${name}" wait: no handler of that name is defined in this process.`);
+  }
+}
+
+const haltError = (reason: string): EventLogError =>
+  new EventLogError('failed', 'none', `The event log takes no more entries (${reason}); this run ends without one.`);

@@ -1,0 +1,68 @@
+import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
+import type { EntryData } from '../contracts/log-entry.interface.js';
+import type { TaskErrorInfo, TaskStatus } from '../contracts/task.interface.js';
+import type { TaskState } from '../domain/task-state.js';
+
+/** What became of the handler's call. `silent`: nothing that counts, since it was abandoned, interrupted or never called. */
+export type Settlement =
+  | { readonly kind: 'returned'; /** JSON text of `d`. */ readonly body: string }
+  | { readonly kind: 'threw'; readonly error: TaskErrorInfo }
+  | { readonly kind: 'silent' };
+
+/** Why a run's signal fired. `entry`: it made an entry that cannot be stored. After `log-failed` and `fenced` nothing is written. */
+export type Verdict = 'timeout' | 'cancel' | 'shutdown' | 'entry' | 'log-failed' | 'fenced';
+
+export interface DecisionInput {
+  readonly task: TaskState;
+  readonly settlement: Settlement;
+  readonly verdict: Verdict | undefined;
+  /** How the attempt failed when the verdict is `timeout` or `entry`. */
+  readonly verdictError: TaskErrorInfo | undefined;
+  readonly pending: ReturnType<FactPort['pending']>;
+  /** Wall clock, epoch ms. */
+  readonly now: number;
+  /** Delay before the next attempt, drawn when it is needed. Unit: ms. */
+  readonly backoffMs: () => number;
+}
+
+export type RunOutcome = 'completed' | 'failed' | 'cancelled' | 'retried' | 'released';
+export interface Decision {
+  readonly outcome: RunOutcome;
+  readonly draft: FactDraft;
+}
+
+const RUNNING: readonly TaskStatus[] = ['running'];
+const SILENCE: TaskErrorInfo = { name: 'Error', message: 'The handler was interrupted and gave no result.', retryable: true };
+
+/**
+ * The entry that ends a run, from what is known in this turn. Pure: it is asked again when the log refused its last answer, and a
+ * cancel request that was refused meanwhile then no longer counts.
+ */
+export function decide(input: DecisionInput): Decision {
+  const { settlement, verdict, pending } = input;
+  if (pending?.cancelRequest != null) return cancelled(input, pending.cancelRequest);
+  if (verdict === 'timeout' || verdict === 'entry') return attemptFailed(input, input.verdictError ?? SILENCE);
+  if (settlement.kind === 'returned') return entry(input, 'completed', 'complete', undefined, settlement.body);
+  // Also a run that was kept from starting by a cancel request which then was refused: it failed at nothing.
+  if (verdict === 'shutdown' || (verdict === 'cancel' && settlement.kind === 'silent')) return released(input);
+  return attemptFailed(input, settlement.kind === 'threw' ? settlement.error : SILENCE);
+}
+
+function attemptFailed(input: DecisionInput, error: TaskErrorInfo): Decision {
+  const { attempt, maxAttempts } = input.task;
+  if (!error.retryable || attempt >= maxAttempts) return entry(input, 'failed', 'error', { error });
+  const delayMs = input.backoffMs();
+  return entry(input, 'retried', 'retry', { reason: 'failed', runAt: input.now + delayMs, delayMs, error });
+}
+
+const released = (input: DecisionInput): Decision =>
+  entry(input, 'released', 'retry', { reason: 'shutdown', runAt: input.now, delayMs: 0 });
+
+const cancelled = (input: DecisionInput, { reason }: { readonly reason?: string }): Decision =>
+  entry(input, 'cancelled', 'cancelled', reason === undefined ? undefined : { reason });
+
+function entry({ task }: DecisionInput, outcome: RunOutcome, type: FactDraft['type'], data?: EntryData, body?: string): Decision {
+  const expect = { fence: task.fence, status: RUNNING };
+  const content = body !== undefined ? { body } : data !== undefined ? { data } : {};
+  return { outcome, draft: { type, taskId: task.id, expect, ...content } };
+}

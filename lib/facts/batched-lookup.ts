@@ -1,0 +1,40 @@
+interface Waiting<V> {
+  readonly key: string;
+  resolve(value: V | null): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Single look-ups, made many at a time: those that arrive in one turn of the loop, or while a batch is under way, share the next one.
+ */
+export class BatchedLookup<V> {
+  private waiting: Waiting<V>[] = [];
+  private running = false;
+
+  constructor(
+    private readonly find: (keys: readonly string[]) => Promise<ReadonlyMap<string, V>>,
+    private readonly maxBatch: number,
+  ) {}
+
+  get(key: string): Promise<V | null> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ key, resolve, reject });
+      if (this.running) return;
+      this.running = true;
+      setImmediate(() => void this.drain());
+    });
+  }
+
+  private async drain(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0, this.maxBatch);
+      try {
+        const found = await this.find([...new Set(batch.map((each) => each.key))]);
+        for (const each of batch) each.resolve(found.get(each.key) ?? null);
+      } catch (error) {
+        for (const each of batch) each.reject(error);
+      }
+    }
+    this.running = false;
+  }
+}

@@ -1,0 +1,30 @@
+import type { Clock } from '../contracts/clock.interface.js';
+
+/** What a caller is told while nothing is known yet. Unit: ms. */
+const UNKNOWN_MS = 1000;
+/** A longer gap says that nothing ran, not that runs are slow. Unit: ms. */
+const LONGEST_GAP_MS = 60_000;
+const WEIGHT_OF_NEWEST = 0.1;
+
+/** How fast slots come free: a moving average over their releases, for the estimates in refusals. */
+export class ReleasePace {
+  private averageMs: number | undefined;
+  private lastAt: number | undefined;
+
+  constructor(private readonly clock: Clock) {}
+
+  released(): void {
+    const now = this.clock.monotonic();
+    if (this.lastAt !== undefined) {
+      const gapMs = Math.min(now - this.lastAt, LONGEST_GAP_MS);
+      this.averageMs = this.averageMs === undefined ? gapMs : this.averageMs + (gapMs - this.averageMs) * WEIGHT_OF_NEWEST;
+    }
+    this.lastAt = now;
+  }
+
+  /** An estimate of the time until `count` more slots came free: whole ms, at least 1, at most ten minutes. */
+  estimateMs(count: number): number {
+    if (this.averageMs === undefined) return UNKNOWN_MS;
+    return Math.min(10 * LONGEST_GAP_MS, Math.max(1, Math.ceil(this.averageMs * count)));
+  }
+}

@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, FACT_PORT, ID_SOURCE, TASKFLOW_OPTIONS, TELEMETRY, WORK_SOURCE } from '../config/taskflow.tokens.js';
+import { TaskflowOptions } from '../config/taskflow.options.js';
+import type { Clock, IdSource } from '../contracts/clock.interface.js';
+import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
+import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
+import { taskId } from '../contracts/ids.js';
+import type { SubmitParams } from '../contracts/task-system.interface.js';
+import type { Task } from '../contracts/task.interface.js';
+import type { Telemetry } from '../contracts/telemetry.interface.js';
+import type { SlotLease, WorkSource } from '../contracts/work-source.interface.js';
+import { encodeJson, canonicalJson, inputHash, type JsonLimits } from '../domain/json-encoding.js';
+import { scopedKey } from '../domain/task-key.js';
+import { createdSnapshotOf, snapshotOf } from '../domain/task-snapshot.js';
+import { changed, type TaskState } from '../domain/task-state.js';
+import { ShuttingDownError, SlotTimeoutError } from '../errors/admission.errors.js';
+import { ConflictError } from '../errors/request.errors.js';
+import { ExecutorService } from '../executor/executor.service.js';
+import { validateInput } from '../executor/input-validation.js';
+import { Deferred } from '../primitives/deferred.js';
+import { KeyReservations } from '../facts/key-reservations.service.js';
+import type { AdmissionTicket } from '../guard/guard.service.js';
+import { GuardService } from '../guard/guard.service.js';
+import { CreatedEntries } from './created-entries.js';
+import { parseSubmit, type SubmitRequest } from './submit-request.js';
+import { failpoint } from '../primitives/failpoint.js';
+
+const EXPECT_CREATED = Object.freeze({ status: ['created'] as const });
+
+/** A submit that passed every check of its own. */
+interface Submission {
+  readonly handler: RegisteredHandler;
+  readonly request: SubmitRequest;
+  /** The caller's JSON: stored, hashed. */
+  readonly input: string;
+  readonly key: string | null;
+  readonly inputHash: string | null;
+}
+
+/** From a request to a durable task: validate, find the key, admit, append, hand over. */
+@Injectable()
+export class IntakeService {
+  /** Submits that hold a slot or have been queued for the log, and are not handed over yet. */
+  private underWay = 0;
+  private readonly stopping = new AbortController();
+  private readonly settled = new Deferred();
+  private readonly entries = new CreatedEntries();
+  private readonly inputLimits: JsonLimits;
+
+  constructor(
+    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(ID_SOURCE) private readonly ids: IdSource,
+    @Inject(FACT_PORT) private readonly facts: FactPort,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    @Inject(WORK_SOURCE) private readonly queue: WorkSource,
+    private readonly keys: KeyReservations,
+    private readonly guard: GuardService,
+    private readonly executor: ExecutorService,
+  ) {
+    this.inputLimits = { field: 'input', maxBytes: options.limits.maxInputBytes, maxDepth: options.limits.maxDepth };
+    // Everyone who waits for a slot listens; a crowd of them is no leak.
+    setMaxListeners(0, this.stopping.signal);
+  }
+
+  /**
+   * The task as of its `created` event, or the existing task of the same key.
+   * @throws ValidationError at once for what is wrong with the call itself; the promise rejects with the rest.
+   */
+  submit(handler: RegisteredHandler, params: SubmitParams<unknown>): Promise<Task> {
+    const submission = this.encode(handler, params);
+    if (submission.key === null && handler.input === undefined && handler.schema === undefined) return this.create(submission);
+    return this.submitChecked(submission);
+  }
+
+  private async submitChecked(submission: Submission): Promise<Task> {
+    const { handler, request, key } = submission;
+    const validates = handler.input !== undefined || handler.schema !== undefined;
+    const value = validates ? await validateInput(handler, JSON.parse(submission.input)) : undefined;
+    if (key === null) return await this.create(submission, value);
+    const found = await this.keys.resolve(scopedKey(taskId(''), request.userId, key));
+    if ('existing' in found) return snapshotOf(sameTask(found.existing, submission));
+    try {
+      return await this.create(submission, value);
+    } finally {
+      found.reservation.release();
+    }
+  }
+
+  /**
+   * Nothing new is created from here on: what waits for a key or a slot is refused. Resolves when all that was on its way to the disk is
+   * handed over, so that what runs then is known to whoever stops it.
+   */
+  stop(): Promise<void> {
+    this.stopping.abort(new ShuttingDownError());
+    this.checkSettled();
+    return this.settled.promise;
+  }
+
+  private checkSettled(): void {
+    if (this.underWay === 0 && this.stopping.signal.aborted) this.settled.resolve();
+  }
+
+  private encode(handler: RegisteredHandler, params: SubmitParams<unknown>): Submission {
+    const request = parseSubmit(params, handler, this.clock.now());
+    const input = encodeJson(params.input ?? null, this.inputLimits);
+    const key = request.key ?? (handler.idempotency === 'input' ? derivedKey(handler.name, input, request.userId) : null);
+    return { handler, request, input, key, inputHash: key === null ? null : inputHash(input) };
+  }
+
+  /** @param value what `handle` gets; undefined where nothing is validated: then the run parses the input itself, when its turn comes. */
+  private async create(submission: Submission, value?: unknown): Promise<Task> {
+    const { handler, request } = submission;
+    this.stopping.signal.throwIfAborted();
+    const free = this.slotFor(handler.name, request);
+    const slot = free instanceof Promise ? await free : free;
+    this.underWay++;
+    let ticket: AdmissionTicket | undefined;
+    try {
+      // The slot may have been granted in the very turn of the stop.
+      this.stopping.signal.throwIfAborted();
+      ticket = await this.guard.admit(request.userId, slot === null ? this.waiting() : null);
+      const drafts = this.drafts(submission, slot !== null);
+      failpoint('submit.before-append');
+      const outcome = await this.facts.append(drafts);
+      failpoint('submit.after-durable');
+      if (outcome.kind !== 'ok') throw new Error(`A new task cannot be ${outcome.kind}.`); // ids are unique
+      this.handOver(outcome.task, submission, slot, value);
+      return createdSnapshotOf(outcome.task, submission.input);
+    } catch (error) {
+      if (ticket !== undefined) this.guard.giveBack(ticket);
+      slot?.release();
+      throw error;
+    } finally {
+      if (ticket !== undefined && slot === null) this.guard.entered();
+      this.underWay--;
+      this.checkSettled();
+    }
+  }
+
+  private waiting(): number {
+    const { queued, delayed, parked } = this.queue.size;
+    return queued + delayed + parked;
+  }
+
+  private slotFor(name: string, request: SubmitRequest): Promise<SlotLease> | SlotLease | null {
+    if (request.waitForSlot) return this.waitForSlot(name, request.userId);
+    return request.runAt !== undefined && request.runAt > this.clock.now() ? null : this.executor.reserve(name, request.userId);
+  }
+
+  /** A process that runs nothing has slots, but none to give. */
+  private async waitForSlot(name: string, userId: string | null): Promise<SlotLease> {
+    const { executor, guard } = this.options;
+    if (!executor.enabled) throw new SlotTimeoutError(0, guard.slots.slotTimeoutMs);
+    return this.guard.slots.acquire(name, userId, this.stopping.signal);
+  }
+
+  private handOver(task: TaskState, { handler, input }: Submission, slot: SlotLease | null, value: unknown): void {
+    this.telemetry.count('taskflow.tasks.submitted', 1, { 'taskflow.task.name': handler.name });
+    if (slot === null) this.executor.enqueue(task, input);
+    else this.executor.launch(changed(task, { input }), slot, value);
+  }
+
+  private drafts({ handler, request, input, key, inputHash: hash }: Submission, start: boolean): FactDraft[] {
+    const id = taskId(this.ids.uuid());
+    const facts = { handler, request, key, inputHash: hash, traceparent: this.telemetry.traceparent() };
+    const created = this.entries.draft(id, facts, input);
+    return start ? [created, { type: 'start', taskId: id, expect: EXPECT_CREATED }] : [created];
+  }
+}
+
+/** A key that stands for name, input and user: it ends as a chosen key in every rule. */
+function derivedKey(name: string, input: string, userId: string | null): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([name, userId]))
+    .update(canonicalJson(input));
+  return `input:${hash.digest('hex')}`;
+}
+
+function sameTask(existing: TaskState, submission: Submission): TaskState {
+  const hash = existing.inputHash ?? (existing.input === undefined ? null : inputHash(existing.input));
+  if (existing.name === submission.handler.name && hash === submission.inputHash) return existing;
+  throw new ConflictError('IDEMPOTENCY_CONFLICT', 'This idempotency key belongs to a task with another name or input. Choose another key.');
+}

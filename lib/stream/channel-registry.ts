@@ -1,0 +1,124 @@
+import type { Clock, Timer } from '../contracts/clock.interface.js';
+import type { TaskId } from '../contracts/ids.js';
+import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
+import type { TaskState } from '../domain/task-state.js';
+import { type ChannelCut, TaskChannel } from './task-channel.js';
+
+export interface ChannelRegistryOptions {
+  /** Entries kept per task. */
+  readonly bufferSize: number;
+  /** How long a channel that nobody listens to is kept for those who come back. */
+  readonly retentionMs: number;
+  /** Such channels, at most: the one idle for longest goes first. */
+  readonly maxIdle: number;
+  /** How often rows of another home's task are read while somebody listens. */
+  readonly pollIntervalMs: number;
+}
+
+/** The channels of the tasks that are listened to, or were a moment ago. */
+export class ChannelRegistry {
+  private readonly channels = new Map<TaskId, TaskChannel>();
+  /** Users of each channel, those included that are still opening. */
+  private readonly users = new Map<TaskChannel, number>();
+  /** In the order in which they fell idle. */
+  private readonly idle = new Map<TaskChannel, Timer>();
+  private readonly polls = new Map<TaskChannel, Timer>();
+  private cutBy: ChannelCut | undefined;
+
+  constructor(
+    private readonly options: ChannelRegistryOptions,
+    private readonly clock: Clock,
+    private readonly history: TaskHistory,
+  ) {}
+
+  /** Each call is answered by one `release`. */
+  acquire(task: TaskState): TaskChannel {
+    const channel = this.channels.get(task.id) ?? this.create(task);
+    this.users.set(channel, (this.users.get(channel) ?? 0) + 1);
+    this.idle.get(channel)?.cancel();
+    this.idle.delete(channel);
+    if (!channel.isHome && !this.polls.has(channel)) this.pollLater(channel);
+    return channel;
+  }
+
+  release(channel: TaskChannel): void {
+    const left = (this.users.get(channel) ?? 1) - 1;
+    if (left > 0) {
+      this.users.set(channel, left);
+      return;
+    }
+    this.users.delete(channel);
+    this.polls.get(channel)?.cancel();
+    this.polls.delete(channel);
+    if (this.options.retentionMs === 0 || this.cutBy !== undefined) this.channels.delete(channel.id);
+    else this.rest(channel);
+  }
+
+  /** Facts of one frame, in log order. Every channel sees the whole frame before any reader does. */
+  committed(facts: readonly CommittedFact[]): void {
+    if (this.channels.size === 0) return;
+    let first: TaskChannel | undefined;
+    let others: Set<TaskChannel> | undefined;
+    for (const fact of facts) {
+      const channel = this.channels.get(fact.task.id);
+      if (channel === undefined) continue;
+      channel.apply(fact);
+      if (first === undefined) first = channel;
+      else if (channel !== first) (others ??= new Set()).add(channel);
+    }
+    first?.wake();
+    if (others !== undefined) for (const channel of others) channel.wake();
+  }
+
+  /** From now on nothing more will come, for present readers and for later ones. */
+  cutOff(reason: ChannelCut): void {
+    this.cutBy = reason;
+    for (const timer of [...this.idle.values(), ...this.polls.values()]) timer.cancel();
+    for (const channel of this.idle.keys()) this.channels.delete(channel.id);
+    this.idle.clear();
+    this.polls.clear();
+    for (const channel of this.channels.values()) channel.cutOff(reason);
+  }
+
+  private create(task: TaskState): TaskChannel {
+    const channel = new TaskChannel(task, this.options.bufferSize, this.history);
+    if (this.cutBy !== undefined) channel.cutOff(this.cutBy);
+    this.channels.set(task.id, channel);
+    return channel;
+  }
+
+  private rest(channel: TaskChannel): void {
+    this.idle.set(
+      channel,
+      this.clock.after(this.options.retentionMs, () => this.drop(channel)),
+    );
+    if (this.idle.size <= this.options.maxIdle) return;
+    const [longest] = this.idle.keys();
+    if (longest !== undefined) this.drop(longest);
+  }
+
+  private drop(channel: TaskChannel): void {
+    this.idle.get(channel)?.cancel();
+    this.idle.delete(channel);
+    this.channels.delete(channel.id);
+  }
+
+  private pollLater(channel: TaskChannel): void {
+    if (this.cutBy !== undefined) return;
+    this.polls.set(
+      channel,
+      this.clock.after(this.options.pollIntervalMs, () => void this.poll(channel)),
+    );
+  }
+
+  private async poll(channel: TaskChannel): Promise<void> {
+    const timer = this.polls.get(channel);
+    // Rows that cannot be read now, or are gone, are the readers' own finding: each asks for what it lacks.
+    await channel.refresh().catch(() => undefined);
+    if (this.polls.get(channel) !== timer) return; // released meanwhile, perhaps acquired anew
+    channel.wake();
+    if (this.polls.get(channel) !== timer) return; // that was the last of it for everybody
+    if (channel.isHome) this.polls.delete(channel);
+    else this.pollLater(channel);
+  }
+}

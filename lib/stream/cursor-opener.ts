@@ -1,0 +1,73 @@
+import type { Clock } from '../contracts/clock.interface.js';
+import type { TaskState } from '../domain/task-state.js';
+import { ShuttingDownError } from '../errors/admission.errors.js';
+import { ValidationError } from '../errors/request.errors.js';
+import type { ChannelRegistry } from './channel-registry.js';
+import { StreamCursor } from './stream-cursor.js';
+import type { SubscriberQuota } from './subscriber-quota.js';
+
+export interface CursorRequest {
+  /** Who listens, for the limits; what may be read was decided before. */
+  readonly userId: string | null | undefined;
+  readonly lastSeq: number;
+  readonly heartbeats: boolean;
+}
+
+/** @throws ValidationError unless it is 0, 1, 2 … up to 2^53 - 1. */
+export function checkLastSeq(lastSeq: number): void {
+  if (!Number.isSafeInteger(lastSeq) || lastSeq < 0) throw new ValidationError('lastSeq', 'must be a non-negative safe integer');
+}
+
+/** Makes cursors that are counted, listen already, and stand at a place that exists. */
+export class CursorOpener {
+  private isStopping = false;
+
+  constructor(
+    private readonly channels: ChannelRegistry,
+    private readonly quota: SubscriberQuota,
+    private readonly clock: Clock,
+  ) {}
+
+  stop(): void {
+    this.isStopping = true;
+  }
+
+  /**
+   * @throws ValidationError, SubscriberLimitError, StreamOverflowError, NotFoundError, ShuttingDownError;
+   * RepositoryError when it cannot be known what comes next.
+   */
+  async open(task: TaskState, request: CursorRequest): Promise<StreamCursor> {
+    checkLastSeq(request.lastSeq);
+    this.assertRunning();
+    const lease = this.quota.take(task.id, request.userId);
+    return this.enter(task, request, () => lease.release());
+  }
+
+  /** For those who wait for a result: they are no subscribers, and no limit counts them. */
+  openUncounted(task: TaskState, lastSeq: number): Promise<StreamCursor> {
+    return this.enter(task, { userId: null, lastSeq, heartbeats: false }, () => undefined);
+  }
+
+  private async enter(task: TaskState, request: CursorRequest, onClose: () => void): Promise<StreamCursor> {
+    const channel = this.channels.acquire(task);
+    const cursor = new StreamCursor(channel, request.lastSeq, this.clock, request, () => {
+      this.channels.release(channel);
+      onClose();
+    });
+    try {
+      // Only now is the head trustworthy: an event committed while the task was looked up was not seen by the channel.
+      await channel.refresh();
+      this.assertRunning();
+      if (cursor.isAhead) throw new ValidationError('lastSeq', `is beyond the last event of the task (${channel.head})`);
+      await cursor.prime();
+      return cursor;
+    } catch (error) {
+      cursor.close();
+      throw error;
+    }
+  }
+
+  private assertRunning(): void {
+    if (this.isStopping) throw new ShuttingDownError();
+  }
+}

@@ -1,0 +1,174 @@
+import type { TaskId } from '../contracts/ids.js';
+import type { CommittedFact, StoredEntry, TaskHistory } from '../contracts/task-history.interface.js';
+import type { EventIdentity } from '../domain/task-event.js';
+import { isEnded, type TaskState } from '../domain/task-state.js';
+import { NotFoundError } from '../errors/request.errors.js';
+import { EntryRing } from './entry-ring.js';
+import { ShapedEntry } from './shaped-entry.js';
+
+/** `halted`: nothing more will be committed here; readers go on to the durable head. `stopping`: readers end where they are. */
+export type ChannelCut = 'halted' | 'stopping';
+
+/** What a channel tells its readers. Called synchronously; must not throw. */
+export interface ChannelReader {
+  wake(): void;
+  /** A heartbeat that was committed when the durable head was `after`. */
+  beat(entry: ShapedEntry, after: number): void;
+}
+
+const PAGE_ENTRIES = 100;
+/** Characters: what one reader, or one task's ring, may hold of bodies whatever their number. */
+const PAGE_WEIGHT = 256 * 1024;
+const RING_WEIGHT = 1024 * 1024;
+
+/** What all subscribers of one task share: the durable head, the newest entries, and reads of older ones that are under way. */
+export class TaskChannel {
+  readonly id: TaskId;
+  private readonly identity: EventIdentity;
+  private readonly ring: EntryRing;
+  private readonly readers = new Set<ChannelReader>();
+  private readonly reads = new Map<number, Promise<readonly ShapedEntry[]>>();
+  private refreshing: Promise<void> | undefined;
+  private isCurrent = false;
+  private durableHead: number;
+  private hasEnded: boolean;
+  private atHome: boolean;
+  private isGone = false;
+  private cutBy: ChannelCut | undefined;
+
+  constructor(
+    task: TaskState,
+    bufferSize: number,
+    private readonly history: TaskHistory,
+  ) {
+    this.id = task.id;
+    // Not the whole state: its input may be large.
+    this.identity = { id: task.id, name: task.name, key: task.key, userId: task.userId };
+    this.ring = new EntryRing(bufferSize, RING_WEIGHT);
+    this.durableHead = task.lastSeq;
+    this.hasEnded = isEnded(task.status);
+    this.atHome = history.isHome(task);
+  }
+
+  /** Seq of the newest event that is known to be durable. */
+  get head(): number {
+    return this.durableHead;
+  }
+
+  /** The event at the head is terminal, so that nothing comes after it unless the task is retried by hand. */
+  get ended(): boolean {
+    return this.hasEnded || this.isGone;
+  }
+
+  /** Facts of this task are committed here; else its rows are polled. */
+  get isHome(): boolean {
+    return this.atHome;
+  }
+
+  get cut(): ChannelCut | undefined {
+    return this.cutBy;
+  }
+
+  attach(reader: ChannelReader): void {
+    this.readers.add(reader);
+  }
+
+  detach(reader: ChannelReader): void {
+    this.readers.delete(reader);
+  }
+
+  /** A set may be changed while it is walked: a reader that leaves inside `wake` is skipped. */
+  wake(): void {
+    for (const reader of this.readers) reader.wake();
+  }
+
+  cutOff(reason: ChannelCut): void {
+    this.cutBy = reason;
+    this.wake();
+  }
+
+  /** Takes a fact in, without waking anybody: readers must see a whole frame, or they would take a terminal event for the last one. */
+  apply({ task, entry }: CommittedFact): void {
+    this.atHome = true;
+    if (entry.taskSeq !== undefined) {
+      if (entry.taskSeq <= this.durableHead) return;
+      this.push(entry, entry.taskSeq);
+      this.hasEnded = isEnded(task.status);
+    } else if (entry.type === 'heartbeat') {
+      const beat = new ShapedEntry(this.identity, entry);
+      for (const reader of this.readers) reader.beat(beat, this.durableHead);
+    } else if (entry.type === 'pruned') {
+      this.isGone = true;
+    }
+  }
+
+  /**
+   * Makes sure that the head is not older than this call. The channel listens by now, so that no fact falls between.
+   * @throws NotFoundError; RepositoryError when it cannot be known.
+   */
+  refresh(): Promise<void> {
+    if (this.isCurrent && this.atHome) return Promise.resolve();
+    this.refreshing ??= this.reload().finally(() => (this.refreshing = undefined));
+    return this.refreshing;
+  }
+
+  at(seq: number): ShapedEntry | undefined {
+    return this.ring.get(seq);
+  }
+
+  /** Entries after `after`, from log or database; none when they could not be found just now. Readers that ask alike share one read. */
+  read(after: number): Promise<readonly ShapedEntry[]> {
+    let page = this.reads.get(after);
+    if (page === undefined) {
+      page = this.fetch(after).finally(() => this.reads.delete(after));
+      this.reads.set(after, page);
+    }
+    return page;
+  }
+
+  /** False when the task itself is gone. @throws RepositoryError when it cannot be known. */
+  async exists(): Promise<boolean> {
+    return !this.isGone && (await this.history.load(this.id, false)) !== null;
+  }
+
+  private push(entry: StoredEntry, seq: number): void {
+    this.ring.push(seq, new ShapedEntry(this.identity, entry));
+    this.durableHead = seq;
+    this.hasEnded = false; // who pushed the last one knows better
+  }
+
+  private async reload(): Promise<void> {
+    const state = await this.history.load(this.id, false);
+    if (state === null) throw new NotFoundError();
+    this.isCurrent = true;
+    this.atHome ||= this.history.isHome(state);
+    if (!this.atHome && this.readers.size > 0) await this.follow(state.lastSeq);
+    if (state.lastSeq < this.durableHead) return; // a fact overtook the answer
+    this.durableHead = state.lastSeq;
+    this.hasEnded = isEnded(state.status);
+  }
+
+  /** Another home's rows have grown: one read serves all readers. What cannot be had now is left to each reader's own asking. */
+  private async follow(lastSeq: number): Promise<void> {
+    while (this.durableHead < lastSeq && this.readers.size > 0) {
+      const page = await this.history.after(this.id, this.durableHead, PAGE_ENTRIES).catch(() => []);
+      for (const entry of page) if (entry.taskSeq === this.durableHead + 1) this.push(entry, entry.taskSeq);
+      if (page.length === 0) return;
+    }
+  }
+
+  private async fetch(after: number): Promise<readonly ShapedEntry[]> {
+    const entries = await this.history.after(this.id, after, PAGE_ENTRIES);
+    const page: ShapedEntry[] = [];
+    let weight = 0;
+    for (const entry of entries) {
+      // Only the contiguous part, and nothing that has not been announced as durable.
+      if (entry.taskSeq !== after + 1 + page.length || entry.taskSeq > this.durableHead) break;
+      const shaped = new ShapedEntry(this.identity, entry);
+      page.push(shaped);
+      weight += shaped.weight;
+      if (weight >= PAGE_WEIGHT) break; // the rest is read when it is needed
+    }
+    return page;
+  }
+}

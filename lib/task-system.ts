@@ -1,0 +1,184 @@
+import { Inject, Injectable, type MessageEvent, type Type } from '@nestjs/common';
+import type { Observable } from 'rxjs';
+import type { InputOf, ResultOf, TaskDefinition, TaskHandler, TaskMap } from './contracts/task-handler.interface.js';
+import type { RegisteredHandler } from './contracts/handler-registry.interface.js';
+import type { TaskStream } from './contracts/task-event.interface.js';
+import type {
+  ListOptions,
+  OwnerOption,
+  Page,
+  SubmitParams,
+  SubscribeOptions,
+  TaskRef,
+  TaskSystemStats,
+} from './contracts/task-system.interface.js';
+import type { Task, TaskStatus } from './contracts/task.interface.js';
+import { decodeCursor, encodeCursor, pageLimit } from './domain/page-cursor.js';
+import { type Owner, ownerOf, requireIdentifier } from './domain/owner.js';
+import { snapshotOf } from './domain/task-snapshot.js';
+import type { TaskState } from './domain/task-state.js';
+import { HandlerNotFoundError, ValidationError } from './errors/request.errors.js';
+import { HandlerRegistry } from './executor/handler-registry.js';
+import { TaskList } from './facts/task-list.service.js';
+import { CancellationService } from './intake/cancellation.service.js';
+import { IntakeService } from './intake/intake.service.js';
+import { Readiness } from './facts/readiness.js';
+import { TaskResolver } from './facts/task-resolver.service.js';
+import { DeadLetterService } from './recovery/dead-letter.service.js';
+import { StreamService } from './stream/stream.service.js';
+import { definitionOf } from './task-definition.js';
+import { checkedShutdown, type ShutdownOptions } from './shutdown-options.js';
+import { TaskflowLifecycle } from './taskflow.lifecycle.js';
+import { TaskflowStats } from './taskflow-stats.js';
+
+const LIST_OPTIONS = ['status', 'name', 'tag', 'deadLettered', 'limit', 'cursor'] satisfies (keyof ListOptions)[];
+const SUBSCRIBE_OPTIONS = ['lastSeq', 'signal'] satisfies (keyof SubscribeOptions)[];
+const STATUSES: readonly TaskStatus[] = ['created', 'running', 'completed', 'failed', 'cancelled'];
+
+/** The way in: submit, watch, cancel, list. Every method waits for `initialize()`; none starts it. */
+@Injectable()
+export class TaskSystem {
+  constructor(
+    @Inject(TaskflowLifecycle) private readonly lifecycle: TaskflowLifecycle,
+    private readonly readiness: Readiness,
+    private readonly registry: HandlerRegistry,
+    private readonly intake: IntakeService,
+    private readonly cancellation: CancellationService,
+    private readonly resolver: TaskResolver,
+    private readonly tasks: TaskList,
+    private readonly streams: StreamService,
+    /** Failed tasks, and their way back. */
+    readonly deadLetters: DeadLetterService,
+    private readonly stats: TaskflowStats,
+  ) {}
+
+  /** Opens log and database, takes up what was left, and starts to run. Idempotent; the module calls it when the application starts. */
+  initialize(): Promise<void> {
+    return this.lifecycle.start();
+  }
+
+  /** Adds a task without a class. @throws ConfigValidationError; ConflictError when the name is taken. */
+  defineTask<I = any, R = any>(name: string, definition: TaskDefinition<I, R>): void {
+    this.registry.define(definitionOf(name, definition));
+  }
+
+  /**
+   * Resolves once the task's `created` event is durable: no crash after that loses the task. The same key with the same name and
+   * input gives the existing task.
+   * @throws ValidationError, HandlerNotFoundError, ConflictError (the key belongs to another name or input), BackpressureError,
+   * SlotTimeoutError, ShuttingDownError, RepositoryError (the key could not be looked up), EventLogError.
+   */
+  submit<I, R>(handler: Type<TaskHandler<I, R>>, params: SubmitParams<I>): Promise<Task<I, R>>;
+  submit<N extends keyof TaskMap | (string & {})>(name: N, params: SubmitParams<InputOf<N>>): Promise<Task<InputOf<N>, ResultOf<N>>>;
+  submit(handler: Type<TaskHandler> | string, params: SubmitParams<unknown>): Promise<Task> {
+    if (!this.readiness.isAccepting) return this.submitWhenReady(handler, params);
+    try {
+      // Handed on as it is: each promise around another costs its caller two turns of the microtask queue.
+      return this.intake.submit(this.handlerOf(handler), params);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** The newest durable state, or null. @throws ValidationError; RepositoryError when it cannot be known. */
+  async getStatus(ref: TaskRef, options?: OwnerOption): Promise<Task | null> {
+    const owner = ownerOf(options);
+    await this.readiness.wait();
+    const state = await this.resolver.find(ref, owner);
+    return state === null ? null : this.shown(state);
+  }
+
+  /**
+   * Events after `lastSeq` (0: all), once each and in order, then live ones; completes after the last terminal event. Cold: each
+   * subscription and each iterator has a cursor of its own. Errors reach the consumer: NotFoundError, StreamOverflowError,
+   * SubscriberLimitError, ValidationError, RepositoryError.
+   */
+  subscribe(ref: TaskRef, options: SubscribeOptions = {}): TaskStream {
+    const resolve = async (): Promise<TaskState> => {
+      const owner = ownerOf(options, SUBSCRIBE_OPTIONS);
+      await this.readiness.wait();
+      return this.resolver.locate(ref, owner);
+    };
+    // What is wrong with the options is for the stream to say, as every other refusal.
+    const { userId, lastSeq, signal } = options ?? {};
+    return this.streams.open(resolve, { userId, lastSeq: lastSeq ?? 0, signal });
+  }
+
+  /** The same for an `@Sse` endpoint. Everything that can be refused is refused before the answer's headers go out. */
+  async sse(ref: TaskRef, options: SubscribeOptions = {}): Promise<Observable<MessageEvent>> {
+    const owner = ownerOf(options, SUBSCRIBE_OPTIONS);
+    await this.readiness.wait();
+    const state = await this.resolver.locate(ref, owner);
+    return this.streams.sse(state, { userId: owner, lastSeq: options.lastSeq ?? 0, signal: options.signal });
+  }
+
+  /** What the task's present life ends with. @throws TaskFailedError, TaskCancelledError, NotFoundError; the signal's reason. */
+  async result<R = any>(ref: TaskRef, options: OwnerOption & { signal?: AbortSignal | undefined } = {}): Promise<R> {
+    const owner = ownerOf(options, ['signal']);
+    await this.readiness.wait();
+    return (await this.streams.result(await this.resolver.locate(ref, owner), options.signal)) as R;
+  }
+
+  /** Resolves once the request is durable: a waiting task is cancelled then, a running one ends `cancelled` soon. @throws ConflictError when it completed or failed before. */
+  async cancel(ref: TaskRef, options: OwnerOption & { reason?: string | undefined } = {}): Promise<Task> {
+    const owner = ownerOf(options, ['reason']);
+    await this.readiness.wait();
+    return this.shown(await this.cancellation.cancel(await this.resolver.require(ref, owner), options.reason));
+  }
+
+  /** Newest first. @throws ValidationError, RepositoryError. */
+  async list(options: ListOptions = {}): Promise<Page<Task>> {
+    const owner = ownerOf(options, LIST_OPTIONS);
+    const { status, name, tag, deadLettered } = options;
+    if (status !== undefined && !STATUSES.includes(status)) throw new ValidationError('status', `must be one of ${STATUSES.join(', ')}`);
+    if (deadLettered !== undefined && typeof deadLettered !== 'boolean') throw new ValidationError('deadLettered', 'must be a boolean');
+    if (deadLettered === true) return this.listDeadLetters(options, owner);
+    await this.readiness.wait();
+    const after = decodeCursor(options.cursor);
+    const page = await this.tasks.page({
+      limit: pageLimit(options.limit),
+      ...(owner === undefined ? {} : { userId: owner }),
+      ...(status === undefined ? {} : { status }),
+      ...(name === undefined ? {} : { name: requireIdentifier('name', name) }),
+      ...(tag === undefined ? {} : { tag: requireIdentifier('tag', tag) }),
+      ...(after === undefined ? {} : { after }),
+    });
+    const count = (after?.count ?? 0) + page.items.length;
+    const shown = page.items.map((state) => this.shown(state));
+    const items = deadLettered === false ? shown.filter((task) => task.deadLetteredAt === null) : shown;
+    return { items, nextCursor: page.next === null ? null : encodeCursor({ ...page.next, count }) };
+  }
+
+  getStats(): TaskSystemStats {
+    return this.stats.read();
+  }
+
+  /** Refuses submits, lets running tasks finish, releases the rest without burning an attempt, ends streams, flushes, closes. Twice is once. @throws ValidationError, and goes on. */
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    await this.lifecycle.stop(checkedShutdown(options));
+  }
+
+  /** Dead letters have failed: with any other status there are none. */
+  private async listDeadLetters({ status, name, tag, limit, cursor }: ListOptions, owner: Owner): Promise<Page<Task>> {
+    if (status !== undefined && status !== 'failed') return { items: [], nextCursor: null };
+    return this.deadLetters.list({ name, tag, limit, cursor, ...(owner === undefined ? {} : { userId: owner }) });
+  }
+
+  private async submitWhenReady(handler: Type<TaskHandler> | string, params: SubmitParams<unknown>): Promise<Task> {
+    await this.readiness.waitToAccept();
+    return this.intake.submit(this.handlerOf(handler), params);
+  }
+
+  private handlerOf(handler: Type<TaskHandler> | string): RegisteredHandler {
+    if (typeof handler === 'string') return this.registry.require(handler);
+    const known = typeof handler === 'function' ? this.registry.getByClass(handler) : undefined;
+    if (known === undefined) throw new HandlerNotFoundError(nameOf(handler), this.registry.names());
+    return known;
+  }
+
+  private shown(state: TaskState): Task {
+    return snapshotOf(this.deadLetters.visible(state));
+  }
+}
+
+const nameOf = (handler: unknown): string => (typeof handler === 'function' ? handler.name : String(handler));

@@ -1,0 +1,67 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { WORK_SOURCE } from './config/taskflow.tokens.js';
+import type { TaskSystemStats } from './contracts/task-system.interface.js';
+import { EventLogService } from './event-log/event-log.service.js';
+import type { WorkSource } from './contracts/work-source.interface.js';
+import { ExecutorService } from './executor/executor.service.js';
+import { Overlay } from './facts/overlay.js';
+import { FlushService } from './flush/flush.service.js';
+import { GuardService } from './guard/guard.service.js';
+import { DeadLetterCount } from './recovery/dead-letter-count.service.js';
+import { DeadLetterService } from './recovery/dead-letter.service.js';
+import { CancellationService } from './intake/cancellation.service.js';
+import { RecoveryService } from './recovery/recovery.service.js';
+import { StaleScan } from './recovery/stale-scan.service.js';
+import { StreamService } from './stream/stream.service.js';
+import { TaskflowLifecycle } from './taskflow.lifecycle.js';
+
+/** One reading of all counters. Counts of ended tasks are those of this process since its start. */
+@Injectable()
+export class TaskflowStats {
+  constructor(
+    @Inject(WORK_SOURCE) private readonly queue: WorkSource,
+    private readonly lifecycle: TaskflowLifecycle,
+    private readonly executor: ExecutorService,
+    private readonly guard: GuardService,
+    private readonly eventLog: EventLogService,
+    private readonly overlay: Overlay,
+    private readonly flush: FlushService,
+    private readonly streams: StreamService,
+    private readonly recovery: RecoveryService,
+    private readonly deadLetterCount: DeadLetterCount,
+    private readonly deadLetters: DeadLetterService,
+    private readonly stale: StaleScan,
+    private readonly cancellation: CancellationService,
+  ) {}
+
+  read(): TaskSystemStats {
+    const runs = this.executor.stats;
+    const { queued, delayed, parked } = this.queue.size;
+    return {
+      status: this.lifecycle.status,
+      tasks: {
+        queued,
+        delayed,
+        running: this.executor.running,
+        completed: runs.completed,
+        failed: runs.failed + this.recovery.ended.failed,
+        cancelled: runs.cancelled + this.cancellation.cancelledWaiting + this.recovery.ended.cancelled,
+        retried: runs.retried + runs.released + this.deadLetters.retried,
+        recovered: this.recovery.recovered,
+        deadLettered: this.deadLetterCount.size,
+        withoutHandler: parked,
+      },
+      guard: { rejections: this.guard.rejections, slotsInUse: this.guard.slots.inUse },
+      eventLog: {
+        state: this.eventLog.state,
+        durableSeq: this.eventLog.durableSeq,
+        unflushedBytes: this.eventLog.unflushedBytes,
+        segments: this.eventLog.segments,
+        overlayBytes: this.overlay.bytes,
+      },
+      flush: this.flush.stats(),
+      streams: this.streams.stats(),
+      recovery: { staleElsewhere: this.stale.stale.length },
+    };
+  }
+}

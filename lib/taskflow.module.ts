@@ -1,0 +1,104 @@
+import {
+  type DynamicModule,
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type BeforeApplicationShutdown,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import type { TaskflowOptionsFactory, TaskflowOptionsInput } from './config/taskflow-options.interface.js';
+import { TASKFLOW_OPTIONS, TASKFLOW_OPTIONS_INPUT } from './config/taskflow.tokens.js';
+import { ConfigValidationError } from './errors/config.errors.js';
+import { EventLogService } from './event-log/event-log.service.js';
+import { ExecutorService } from './executor/executor.service.js';
+import { FlushService } from './flush/flush.service.js';
+import { GuardService } from './guard/guard.service.js';
+import { DeadLetterService } from './recovery/dead-letter.service.js';
+import { RecoveryService } from './recovery/recovery.service.js';
+import { StreamService } from './stream/stream.service.js';
+import { HandlerRegistry } from './executor/handler-registry.js';
+import { TaskHandlerDefinitions } from './task-handler.definitions.js';
+import { TaskSystem } from './task-system.js';
+import { taskflowProviders } from './taskflow.providers.js';
+
+const PUBLIC = [
+  TaskSystem,
+  GuardService,
+  StreamService,
+  EventLogService,
+  FlushService,
+  ExecutorService,
+  RecoveryService,
+  DeadLetterService,
+  TASKFLOW_OPTIONS,
+];
+
+export interface TaskflowModuleAsyncOptions {
+  /** Default true. Beside the factory, since Nest needs it before any factory runs. */
+  isGlobal?: boolean;
+  imports?: any[];
+  inject?: any[];
+  useFactory?: (...args: any[]) => TaskflowOptionsInput | Promise<TaskflowOptionsInput>;
+  useClass?: Type<TaskflowOptionsFactory>;
+  useExisting?: Type<TaskflowOptionsFactory>;
+}
+
+/** Durable tasks: import it once, in the root module. Handlers are plain providers of any module. */
+@Module({})
+export class TaskflowModule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  constructor(
+    @Inject(TaskSystem) private readonly system: TaskSystem,
+    @Inject(TaskHandlerDefinitions) private readonly handlers: TaskHandlerDefinitions,
+    @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
+  ) {}
+
+  /** Without options: SQLite and log in `./.taskflow`. Options are checked when the application is created. */
+  static forRoot(options: TaskflowOptionsInput & { isGlobal?: boolean } = {}): DynamicModule {
+    const { isGlobal = true, ...input } = options;
+    return define(isGlobal, [], [{ provide: TASKFLOW_OPTIONS_INPUT, useValue: input }]);
+  }
+
+  /** @throws ConfigValidationError unless exactly one of useFactory, useClass and useExisting is given. */
+  static forRootAsync(options: TaskflowModuleAsyncOptions): DynamicModule {
+    return define(options.isGlobal ?? true, options.imports ?? [], inputProviders(options));
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    for (const definition of this.handlers.all()) this.registry.define(definition);
+    await this.system.initialize();
+  }
+
+  /** Not later: Nest closes sockets and TypeORM its pools after this hook, and open streams would hold both up. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.system.shutdown();
+  }
+}
+
+function define(global: boolean, imports: any[], input: Provider[]): DynamicModule {
+  return {
+    module: TaskflowModule,
+    global,
+    imports: [DiscoveryModule, ...imports],
+    providers: [...input, ...taskflowProviders],
+    exports: PUBLIC,
+  };
+}
+
+function inputProviders({ useFactory, useClass, useExisting, inject = [] }: TaskflowModuleAsyncOptions): Provider[] {
+  const given = [useFactory, useClass, useExisting].filter((each) => each !== undefined);
+  if (given.length !== 1) {
+    throw new ConfigValidationError([
+      { path: 'forRootAsync', message: `needs exactly one of useFactory, useClass and useExisting, got ${given.length}` },
+    ]);
+  }
+  if (useFactory !== undefined) return [{ provide: TASKFLOW_OPTIONS_INPUT, useFactory, inject }];
+  const factory = (useClass ?? useExisting)!;
+  const fromFactory: Provider = {
+    provide: TASKFLOW_OPTIONS_INPUT,
+    useFactory: (source: TaskflowOptionsFactory) => source.createTaskflowOptions(),
+    inject: [factory],
+  };
+  return useClass === undefined ? [fromFactory] : [factory, fromFactory];
+}

@@ -1,0 +1,130 @@
+import type { Provider } from '@nestjs/common';
+import { resolveOptions } from './config/resolve-options.js';
+import {
+  CLOCK,
+  COMMITTED_FACTS,
+  FACT_PORT,
+  ID_SOURCE,
+  LOG_FILE_SYSTEM,
+  LOGGER,
+  TASK_HISTORY,
+  TASK_STORE,
+  TASKFLOW_OPTIONS,
+  TASKFLOW_OPTIONS_INPUT,
+  TELEMETRY,
+  WORK_SOURCE,
+} from './config/taskflow.tokens.js';
+import { TaskflowOptions } from './config/taskflow.options.js';
+import type { Clock } from './contracts/clock.interface.js';
+import type { LogFileSystem } from './contracts/log-file-system.interface.js';
+import { LogCursorFile } from './event-log/cursor-file.js';
+import { EventLogService } from './event-log/event-log.service.js';
+import { LogFolder } from './event-log/log-folder.js';
+import { NodeFileSystem } from './event-log/node-file-system.js';
+import { ExecutionEnvironment } from './executor/execution-environment.js';
+import { ExecutorService } from './executor/executor.service.js';
+import { FairQueue } from './executor/fair-queue.js';
+import { HandlerRegistry } from './executor/handler-registry.js';
+import { KeyReservations } from './facts/key-reservations.service.js';
+import { Ledger } from './facts/ledger.service.js';
+import { Overlay } from './facts/overlay.js';
+import { TailRestore } from './facts/tail-restore.service.js';
+import { TaskList } from './facts/task-list.service.js';
+import { TaskReader } from './facts/task-reader.service.js';
+import { FlushLogger } from './flush/flush-logger.js';
+import { FlushService } from './flush/flush.service.js';
+import { FlusherFactory } from './flush/flusher.factory.js';
+import { GuardService } from './guard/guard.service.js';
+import { CancellationService } from './intake/cancellation.service.js';
+import { IntakeService } from './intake/intake.service.js';
+import { Readiness } from './facts/readiness.js';
+import { TaskResolver } from './facts/task-resolver.service.js';
+import { SystemClock } from './primitives/system-clock.js';
+import { SystemIdSource } from './primitives/id-source.js';
+import { DeadLetterCount } from './recovery/dead-letter-count.service.js';
+import { DeadLetterService } from './recovery/dead-letter.service.js';
+import { Homecoming } from './recovery/homecoming.service.js';
+import { Housekeeping } from './recovery/housekeeping.service.js';
+import { RecoveryService } from './recovery/recovery.service.js';
+import { RetentionService } from './recovery/retention.service.js';
+import { StaleScan } from './recovery/stale-scan.service.js';
+import { createTaskStore } from './repository/repository.factory.js';
+import { StreamService } from './stream/stream.service.js';
+import { loggerFor } from './telemetry/taskflow-logger.js';
+import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
+import { TaskHandlerDefinitions } from './task-handler.definitions.js';
+import { TaskHandlerExplorer } from './task-handler.explorer.js';
+import { TaskSystem } from './task-system.js';
+import { TaskflowLifecycle } from './taskflow.lifecycle.js';
+import { TaskflowStats } from './taskflow-stats.js';
+
+/** Where the engine meets the world. Each is a token, so that a test can put its own in. */
+const ports: Provider[] = [
+  { provide: TASKFLOW_OPTIONS, useFactory: resolveOptions, inject: [TASKFLOW_OPTIONS_INPUT] },
+  { provide: CLOCK, useClass: SystemClock },
+  { provide: ID_SOURCE, useClass: SystemIdSource },
+  { provide: LOG_FILE_SYSTEM, useClass: NodeFileSystem },
+  { provide: LOGGER, useFactory: (options: TaskflowOptions) => loggerFor(options.hooks, 'Taskflow'), inject: [TASKFLOW_OPTIONS] },
+  { provide: TELEMETRY, useFactory: (options: TaskflowOptions) => new OpenTelemetryService(options.hooks), inject: [TASKFLOW_OPTIONS] },
+  {
+    provide: TASK_STORE,
+    useFactory: (options: TaskflowOptions, clock: Clock, fs: LogFileSystem, log: EventLogService) => {
+      const { eventLogPath } = options.eventLog;
+      const folder = new LogFolder(fs, eventLogPath);
+      return createTaskStore(options.repository, {
+        clock,
+        ensureFolder: (path) => folder.create(path),
+        sharesProcessWithLog: true,
+        cursorFile: new LogCursorFile(fs, eventLogPath),
+        logId: () => log.logId,
+      });
+    },
+    inject: [TASKFLOW_OPTIONS, CLOCK, LOG_FILE_SYSTEM, EventLogService],
+  },
+  {
+    provide: WORK_SOURCE,
+    useFactory: (options: TaskflowOptions, guard: GuardService, clock: Clock, registry: HandlerRegistry) => {
+      registry.onDefined(({ name, maxConcurrentExecutions }) => guard.slots.limitHandler(name, maxConcurrentExecutions));
+      return new FairQueue(guard.slots, options.recovery, clock);
+    },
+    inject: [TASKFLOW_OPTIONS, GuardService, CLOCK, HandlerRegistry],
+  },
+  { provide: FACT_PORT, useExisting: Ledger },
+  { provide: COMMITTED_FACTS, useExisting: Ledger },
+  { provide: TASK_HISTORY, useExisting: TaskReader },
+];
+
+export const taskflowProviders: Provider[] = [
+  ...ports,
+  EventLogService,
+  Overlay,
+  TaskReader,
+  Ledger,
+  KeyReservations,
+  TailRestore,
+  TaskList,
+  GuardService,
+  StreamService,
+  FlushLogger,
+  FlusherFactory,
+  FlushService,
+  HandlerRegistry,
+  ExecutionEnvironment,
+  ExecutorService,
+  Readiness,
+  IntakeService,
+  CancellationService,
+  TaskResolver,
+  RecoveryService,
+  DeadLetterService,
+  DeadLetterCount,
+  Homecoming,
+  RetentionService,
+  StaleScan,
+  Housekeeping,
+  TaskHandlerExplorer,
+  TaskHandlerDefinitions,
+  TaskflowLifecycle,
+  TaskflowStats,
+  TaskSystem,
+];
