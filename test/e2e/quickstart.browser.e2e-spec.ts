@@ -1,0 +1,165 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { chromiumPath, launchChromium } from '../support/chromium.js';
+import { QuickstartServer } from '../support/quickstart-server.js';
+import { eventually } from '../support/task-system.js';
+
+jest.setTimeout(240_000);
+const PATIENCE_MS = 60_000;
+
+const executablePath = chromiumPath();
+const isRequired = process.env['CI'] === 'true';
+if (executablePath === undefined && !isRequired) {
+  process.stderr.write('\nSKIPPED: the quickstart in a browser. There is no chromium here: install it, or set CHROMIUM_PATH.\n\n');
+}
+const describeInBrowser = executablePath === undefined && !isRequired ? describe.skip : describe;
+
+describeInBrowser('sample 01-quickstart in a browser', () => {
+  let folder: string;
+  let server: QuickstartServer;
+  let browser: Browser;
+  let page: Page;
+  let faults: string[];
+
+  beforeAll(async () => {
+    if (executablePath === undefined) throw new Error('CI needs chromium: install it, or set CHROMIUM_PATH.');
+    browser = await launchChromium(executablePath);
+  });
+  afterAll(() => browser?.close());
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'taskflow-quickstart-'));
+    server = await QuickstartServer.start(folder);
+    page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    faults = [];
+    page.on('pageerror', (error) => faults.push(String(error)));
+    await page.goto(server.url);
+    await page.locator('#connection[data-state=live]').waitFor();
+  });
+  afterEach(async () => {
+    await page?.close();
+    await server?.kill();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** A failing step leaves a picture of the page and what the server printed. */
+  const shown = async (steps: () => Promise<void>): Promise<void> => {
+    try {
+      await steps();
+      expect(faults).toEqual([]);
+    } catch (error) {
+      const path = join(await mkdtemp(join(tmpdir(), 'taskflow-screenshot-')), 'page.png');
+      await page.screenshot({ path, fullPage: true }).catch(() => undefined);
+      process.stderr.write(`Screenshot: ${path}\nServer:\n${server.output}\n`);
+      throw error;
+    }
+  };
+
+  const start = (kind: string): Promise<void> => page.click(`form[data-kind=${kind}] button`);
+  const card = (kind: string): Locator => page.locator(`.task[data-kind=${kind}]`);
+  const reaches = (kind: string, status: string): Promise<void> =>
+    page.locator(`.task[data-kind=${kind}][data-status=${status}]`).waitFor();
+  const eventOf = (kind: string, type: string): Promise<void> =>
+    card(kind).locator(`.events li[data-type=${type}]`).first().waitFor({ state: 'attached' });
+  const rowsDone = (): Promise<number> =>
+    card('import-rows')
+      .locator('progress')
+      .evaluate((bar) => (bar as unknown as { value: number }).value);
+  const reachesRow = (row: number): Promise<number> => eventually(rowsDone, (done) => done >= row, PATIENCE_MS);
+  const stat = (name: string, value: number): Promise<void> =>
+    page.locator(`#stats dd[data-stat="${name}"]`, { hasText: new RegExp(`^${value}$`) }).waitFor();
+
+  /** The numbers of the events as they stand in the page: 1, 2, 3 … to the last one. */
+  const expectWholeStream = async (kind: string): Promise<number> => {
+    const seqs = await card(kind)
+      .locator('.events li')
+      .evaluateAll((lines) => lines.map((line) => Number(line.getAttribute('data-seq'))));
+    expect(seqs).toEqual(seqs.map((_, at) => at + 1));
+    expect(await card(kind).locator('.contiguity').textContent()).toBe(`1 to ${seqs.length}, no gap, none twice`);
+    return seqs.length;
+  };
+  const typesOf = (kind: string): Promise<(string | null)[]> =>
+    card(kind)
+      .locator('.events li')
+      .evaluateAll((lines) => lines.map((line) => line.getAttribute('data-type')));
+
+  it('starts the three kinds, shows live progress, and cancels a running import', () =>
+    shown(async () => {
+      await start('send-report');
+      await start('import-rows');
+      await start('charge-card');
+      await reaches('import-rows', 'running');
+      await reachesRow(10);
+      const seen = await rowsDone();
+      await reachesRow(seen + 5);
+      await reaches('send-report', 'completed');
+      await card('import-rows').getByRole('button', { name: 'Cancel' }).click();
+      await reaches('import-rows', 'cancelled');
+      await eventOf('import-rows', 'cancelled');
+      expect(await rowsDone()).toBeLessThan(300);
+      for (const kind of ['send-report', 'import-rows']) expect(await expectWholeStream(kind)).toBeGreaterThan(3);
+      await stat('Cancelled', 1);
+      await stat('Completed', 1);
+    }));
+
+  it('shows a payment that failed three times among the dead letters, and retries it once the gateway is up', () =>
+    shown(async () => {
+      await start('charge-card');
+      await page.locator('#dead-letters li', { hasText: 'The payment gateway does not answer.' }).waitFor();
+      await reaches('charge-card', 'failed');
+      await eventOf('charge-card', 'failed');
+      expect((await typesOf('charge-card')).filter((type) => type === 'start')).toHaveLength(3);
+      await stat('Failed', 1);
+
+      await page.locator('#gateway').check();
+      await page.locator('#dead-letters').getByRole('button', { name: 'Retry' }).click();
+      await reaches('charge-card', 'completed');
+      await eventOf('charge-card', 'complete');
+      await page.locator('#no-dead-letters').waitFor();
+      await expectWholeStream('charge-card');
+      await stat('Completed', 1);
+    }));
+
+  it('says so when the server is killed in the middle of an import, and goes on by itself when it is back', () =>
+    shown(async () => {
+      await start('import-rows');
+      await reachesRow(40);
+      expect(await server.kill('SIGKILL')).toBe('SIGKILL');
+      const rowsAtKill = await rowsDone();
+      expect(rowsAtKill).toBeLessThan(200);
+      await page.locator('#connection[data-state=reconnecting]', { hasText: 'Reconnecting' }).waitFor();
+      // A click while nobody answers is not lost, and not doubled: the page sends it again with the same key.
+      await start('send-report');
+
+      await server.start();
+      await page.locator('#connection[data-state=live]').waitFor();
+      await reaches('send-report', 'completed');
+      expect(await card('send-report').count()).toBe(1);
+      await eventOf('import-rows', 'recovered');
+      await reachesRow(rowsAtKill + 5);
+      await reaches('import-rows', 'completed');
+      await eventOf('import-rows', 'complete');
+
+      // created, start, one event per batch of five rows, recovered, start, resumed, complete
+      expect(await expectWholeStream('import-rows')).toBe(300 / 5 + 6);
+      const types = await typesOf('import-rows');
+      expect(types.filter((type) => type === 'recovered')).toHaveLength(1);
+      expect(types.filter((type) => type === 'complete')).toHaveLength(1);
+      await stat('Recovered', 1);
+    }));
+
+  it('shows each user the own tasks only', () =>
+    shown(async () => {
+      await start('send-report');
+      await card('send-report').waitFor();
+      await page.selectOption('#user', 'bob');
+      await page.locator('#no-tasks').waitFor();
+      expect(await card('send-report').count()).toBe(0);
+      await page.selectOption('#user', 'alice');
+      await reaches('send-report', 'completed');
+    }));
+});

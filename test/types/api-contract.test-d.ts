@@ -1,0 +1,60 @@
+/** What `api-contract.d.ts` allows, the built `dist/index.d.ts` allows. */
+import type * as api from './api-contract.js';
+import type * as lib from 'nestjs-taskflow';
+
+type Assert<T extends true> = T;
+/** A value of ours can be used as the contract's. */
+type Gives<Ours, Contract> = [Ours] extends [Contract] ? true : { ours: Ours; doesNotGive: Contract };
+/** Users may make it and read it. `exactOptionalPropertyTypes` is on: "left out" and "undefined" are different. */
+type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
+
+export type MadeAndRead = [
+  Assert<Same<lib.TaskStatus, api.TaskStatus>>,
+  Assert<Same<lib.TaskType, api.TaskType>>,
+  Assert<Same<lib.TaskErrorInfo, api.TaskErrorInfo>>,
+  Assert<Same<lib.Task<{ a: 1 }, { b: 1 }>, api.Task<{ a: 1 }, { b: 1 }>>>,
+  Assert<Same<lib.TerminalEventType, api.TerminalEventType>>,
+  Assert<Same<lib.TaskEventType, api.TaskEventType>>,
+  Assert<Same<lib.ControlEntryType, api.ControlEntryType>>,
+  Assert<Same<lib.TaskEvent<{ a: 1 }>, api.TaskEvent<{ a: 1 }>>>,
+  Assert<Same<lib.StoredEvent, api.StoredEvent>>,
+  Assert<Same<lib.EventLogEntry, api.EventLogEntry>>,
+  Assert<Same<lib.TaskYield, api.TaskYield>>,
+  Assert<Same<lib.TaskContext, api.TaskContext>>,
+  Assert<Same<lib.RecoveryContext, api.RecoveryContext>>,
+  Assert<Same<lib.RecoveryOutcome<{ a: 1 }>, api.RecoveryOutcome<{ a: 1 }>>>,
+  Assert<Same<lib.HandlerResult<{ a: 1 }>, api.HandlerResult<{ a: 1 }>>>,
+  Assert<Same<lib.TaskHandler<{ a: 1 }, { b: 1 }>, api.TaskHandler<{ a: 1 }, { b: 1 }>>>,
+  Assert<Same<lib.TaskDefinition<{ a: 1 }, { b: 1 }>, api.TaskDefinition<{ a: 1 }, { b: 1 }>>>,
+  Assert<Same<lib.RetryOptions, api.RetryOptions>>,
+  Assert<Same<lib.StandardSchema<1>, api.StandardSchema<1>>>,
+  Assert<Same<lib.TaskHandlerOptions, api.TaskHandlerOptions>>,
+  Assert<Same<lib.SubmitParams<{ a: 1 }>, api.SubmitParams<{ a: 1 }>>>,
+  Assert<Same<lib.TaskRef, api.TaskRef>>,
+  Assert<Same<lib.OwnerOption, api.OwnerOption>>,
+  Assert<Same<lib.SubscribeOptions, api.SubscribeOptions>>,
+  Assert<Same<lib.ListOptions, api.ListOptions>>,
+  Assert<Same<lib.Page<{ a: 1 }>, api.Page<{ a: 1 }>>>,
+  Assert<Same<lib.InputOf<'none'>, api.InputOf<'none'>>>,
+  Assert<Same<lib.ResultOf<'none'>, api.ResultOf<'none'>>>,
+  Assert<Same<lib.TaskflowOptionsInput, api.TaskflowOptionsInput>>,
+  Assert<Same<lib.TaskflowOptionsFactory, api.TaskflowOptionsFactory>>,
+  Assert<Same<lib.TaskflowHooks, api.TaskflowHooks>>,
+  Assert<Same<lib.TaskRepository, api.TaskRepository>>,
+];
+
+/** Users only read these; members may be added. */
+export type Read = [
+  Assert<Gives<lib.TaskMap, api.TaskMap>>,
+  Assert<Gives<lib.TaskStream<{ a: 1 }>, api.TaskStream<{ a: 1 }>>>,
+  Assert<Gives<lib.TaskSystemStats, api.TaskSystemStats>>,
+  Assert<Gives<lib.TaskSystem, api.TaskSystem>>,
+  Assert<Gives<lib.DeadLetterService, api.DeadLetterService>>,
+];
+
+/** Every value of the contract: functions as they are, classes by their static members and instances (users construct none of them). */
+type Shape<T> = T extends abstract new (...args: never[]) => infer I
+  ? { instance: I; statics: { [K in Exclude<keyof T, 'prototype' | 'is'>]: T[K] } }
+  : T;
+type Values<T> = { [K in keyof T]: Shape<T[K]> };
+export type EveryValue = Assert<Gives<Values<typeof lib>, Values<typeof import('./api-contract.js')>>>;

@@ -1,0 +1,214 @@
+import { describe, expect, it } from '@jest/globals';
+import { resolveOptions } from '../../../lib/config/resolve-options.js';
+import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
+
+/** The table of DESIGN.md section 2. */
+const DEFAULTS = {
+  eventLog: {
+    eventLogPath: './.taskflow/events.log',
+    maxSizeBytesPerFile: 10_485_760,
+    maxAgePerFile: 3_600_000,
+    retentionCount: 5,
+    maxUnflushedBytes: 1024 ** 3,
+    minFreeBytes: 512 * 1024 ** 2,
+    lockTimeoutMs: 10_000,
+    onFailure: 'stay',
+  },
+  flush: {
+    flushIntervalMs: 1000,
+    maxBatchSize: 1000,
+    circuitBreakerThreshold: 5,
+    circuitBreakerDurationMs: 30_000,
+    worker: 'process',
+  },
+  guard: {
+    backpressure: { maxTasksPerWindow: 1000, maxTasksPerUserWindow: 100, windowSizeMs: 60_000, maxQueuedSize: 500 },
+    slots: { maxExecutionGlobal: 50, maxExecutionPerUser: 10, slotTimeoutMs: 30_000 },
+    dlq: { maxSize: 1000, ttlMs: 86_400_000, maxRetries: 3 },
+  },
+  stream: {
+    streamBufferSize: 100,
+    streamRetentionMs: 60_000,
+    maxSubscribersPerTask: 50,
+    maxSubscribersPerUser: 100,
+    maxSubscribers: 5000,
+    keepAliveMs: 15_000,
+  },
+  executor: {
+    enabled: true,
+    heartbeatIntervalMs: 5000,
+    defaultTimeoutMs: 300_000,
+    tickIntervalMs: 100,
+    retry: { maxAttempts: 3, initialDelayMs: 1000, maxDelayMs: 30_000, backoffMultiplier: 2, jitter: true },
+  },
+  recovery: { staleThresholdMs: 30_000, scanIntervalMs: 10_000, maxConcurrentRecoveries: 5, maxRecoveriesPerTask: 5 },
+  shutdown: { timeoutMs: 30_000, forceKillTimeoutMs: 5_000 },
+  limits: { maxInputBytes: 256 * 1024, maxEventBytes: 64 * 1024, maxResultBytes: 1024 ** 2, maxDepth: 64 },
+  retention: { completedTtlMs: 7 * 86_400_000, failedTtlMs: 30 * 86_400_000, sweepIntervalMs: 60_000 },
+};
+
+type Leaf = readonly [path: string, value: unknown];
+const leaves = (value: object, path = ''): Leaf[] =>
+  Object.entries(value).flatMap(([key, member]): Leaf[] => {
+    const at = path === '' ? key : `${path}.${key}`;
+    return typeof member === 'object' && member !== null ? leaves(member as object, at) : [[at, member]];
+  });
+const nest = (path: string, value: unknown): Record<string, unknown> =>
+  path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Record<string, unknown>;
+
+function issuesOf(input: Record<string, unknown>): ConfigValidationError['issues'] {
+  try {
+    resolveOptions(input);
+  } catch (error) {
+    if (ConfigValidationError.is(error)) return error.issues;
+    throw error;
+  }
+  throw new Error(`accepted: ${JSON.stringify(input)}`);
+}
+const pathsOf = (input: Record<string, unknown>): string[] => issuesOf(input).map((issue) => issue.path);
+
+describe('resolveOptions', () => {
+  it('gives every default of the design, and nothing else', () => {
+    const { repository, hooks, ...branches } = resolveOptions();
+    expect(JSON.parse(JSON.stringify(branches))).toEqual(DEFAULTS);
+    expect({ ...repository }).toEqual({ type: 'sqlite', database: './.taskflow/tasks.db', connector: undefined, repository: undefined });
+    expect(hooks).toBeUndefined();
+  });
+
+  it.each(leaves(DEFAULTS))('takes %s from the user', (path, value) => {
+    const other =
+      typeof value === 'number' ? value * 100 : ({ stay: 'exit', process: 'inline', true: false }[String(value)] ?? 'elsewhere.log');
+    const extra = path === 'executor.heartbeatIntervalMs' ? { recovery: { staleThresholdMs: 10 ** 7 } } : {};
+    const input =
+      path === 'guard.dlq.ttlMs' ? { ...nest(path, other), retention: { failedTtlMs: other } } : { ...nest(path, other), ...extra };
+    expect(leaves(resolveOptions(input)).find(([at]) => at === path)).toEqual([path, other]);
+  });
+
+  it('takes the default for a member that is undefined, as from an unset variable', () => {
+    const options = resolveOptions({
+      eventLog: undefined,
+      guard: { slots: undefined, dlq: { maxSize: undefined } },
+      hooks: undefined,
+      repository: undefined,
+    });
+    expect(JSON.parse(JSON.stringify(options))).toEqual(JSON.parse(JSON.stringify(resolveOptions())));
+  });
+
+  it.each(
+    leaves(DEFAULTS)
+      .filter(([, value]) => typeof value === 'number')
+      .map(([path]) => path),
+  )('refuses what is no amount in %s', (path) => {
+    for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5', '', null, true, {}, [1], () => 1])
+      expect(pathsOf(nest(path, bad))).toEqual([path]);
+    if (path !== 'executor.retry.backoffMultiplier') expect(pathsOf(nest(path, 1.5))).toEqual([path]);
+  });
+
+  it.each(
+    leaves(DEFAULTS)
+      .filter(([, value]) => typeof value !== 'number')
+      .map(([path]) => path),
+  )('refuses another kind of value in %s', (path) => {
+    for (const bad of [1, '', null, {}, []]) expect(pathsOf(nest(path, bad))).toEqual([path]);
+  });
+
+  it.each(['eventLog', 'guard', 'guard.slots', 'executor.retry', 'repository', 'retention'])(
+    'refuses a branch %s that is no object of options',
+    (path) => {
+      for (const bad of [null, 1, 'x', [], new Map(), new Date(0), Promise.resolve({}), () => 1])
+        expect(pathsOf(nest(path, bad))).toEqual([path]);
+    },
+  );
+
+  it('names every fault in one error', () => {
+    const input = {
+      guard: { backpressure: { windowSizeMs: '60000' }, slot: {} },
+      flush: { maxBatchSize: 0 },
+      executor: { retry: { jitter: 'yes' } },
+    };
+    expect(pathsOf(input)).toEqual(['guard.backpressure.windowSizeMs', 'guard.slot', 'flush.maxBatchSize', 'executor.retry.jitter']);
+    expect(() => resolveOptions(input)).toThrow(/guard\.backpressure\.windowSizeMs: .*Number\(…\)/);
+  });
+
+  it.each([
+    ['eventlog', 'eventLog'],
+    ['guards', 'guard'],
+    ['guard.backpresure', 'backpressure'],
+    ['guard.backpressure.windowSize', 'windowSizeMs'],
+    ['flush.flushInterval', 'flushIntervalMs'],
+    ['executor.retry.maxAttempt', 'maxAttempts'],
+    ['repository.databse', 'database'],
+  ])('answers the unknown name %s with the nearest known one', (path, nearest) => {
+    expect(issuesOf(nest(path, 1))).toEqual([{ path, message: `unknown option; the nearest known name is "${nearest}"` }]);
+  });
+
+  it('refuses keys that reach for a prototype, and leaves prototypes alone', () => {
+    const polluting = JSON.parse(
+      '{"__proto__":{"a":1},"guard":{"__proto__":{"a":1},"constructor":{"prototype":{"a":1}}},"repository":{"__proto__":{"type":"postgres"},"constructor":1}}',
+    ) as Record<string, unknown>;
+    expect(pathsOf(polluting).sort()).toEqual([
+      '__proto__',
+      'guard.__proto__',
+      'guard.constructor',
+      'repository.__proto__',
+      'repository.constructor',
+    ]);
+    expect(({} as Record<string, unknown>)['a']).toBeUndefined();
+  });
+
+  it('refuses a stale threshold below three heartbeats', () => {
+    expect(pathsOf({ executor: { heartbeatIntervalMs: 10_001 } })).toEqual(['recovery.staleThresholdMs']);
+    expect(pathsOf({ recovery: { staleThresholdMs: 14_999 } })).toEqual(['recovery.staleThresholdMs']);
+    expect(resolveOptions({ recovery: { staleThresholdMs: 15_000 } }).recovery.staleThresholdMs).toBe(15_000);
+  });
+
+  it('refuses to prune failed tasks before their dead letters expire', () => {
+    expect(pathsOf({ retention: { failedTtlMs: 86_399_999 } })).toEqual(['retention.failedTtlMs']);
+    expect(resolveOptions({ retention: { failedTtlMs: 86_400_000 } }).retention.failedTtlMs).toBe(86_400_000);
+  });
+
+  it('freezes the result through and through, and leaves the input alone', () => {
+    const input = { guard: { slots: { maxExecutionGlobal: 7 } } };
+    const options = resolveOptions(input);
+    const walk = (value: object): void => {
+      expect(Object.isFrozen(value)).toBe(true);
+      for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) walk(member as object);
+    };
+    walk(options);
+    expect(Object.isFrozen(input.guard.slots)).toBe(false);
+    expect(() => Object.assign(options.guard.slots, { maxExecutionGlobal: 8 })).toThrow(TypeError);
+  });
+
+  it('passes hooks, connectors, custom repositories and what is TypeORM’s by reference, unfrozen and unread', () => {
+    const unreadable = (): object => new Proxy({}, { get: () => { throw new Error('read'); }, ownKeys: () => { throw new Error('listed'); } }); // prettier-ignore
+    const [hooks, connector, repository, ssl] = [unreadable(), unreadable(), unreadable(), { ca: 'x' }];
+    expect(resolveOptions({ hooks }).hooks).toBe(hooks);
+    expect(resolveOptions({ repository: { type: 'lakebase', connector } }).repository.connector).toBe(connector);
+    expect(resolveOptions({ repository: { type: 'custom', repository } }).repository.repository).toBe(repository);
+    const postgres = resolveOptions({ repository: { type: 'postgres', url: 'postgres://x', ssl, extra: { max: 3 } } }).repository;
+    expect(postgres).toMatchObject({ type: 'postgres', url: 'postgres://x', database: undefined, extra: { max: 3 } });
+    expect(postgres['ssl']).toBe(ssl);
+    expect(Object.isFrozen(ssl)).toBe(false);
+  });
+
+  it('wants storage of one’s own together with its type', () => {
+    expect(pathsOf({ repository: { type: 'custom' } })).toEqual(['repository.repository']);
+    expect(pathsOf({ repository: { type: 'lakebase' } })).toEqual(['repository.connector']);
+    expect(pathsOf({ repository: { repository: {} } })).toEqual(['repository.repository']);
+    expect(pathsOf({ repository: { connector: {} } })).toEqual(['repository.connector']);
+    expect(pathsOf({ repository: { type: 'oracle' } })).toEqual(['repository.type']);
+    expect(pathsOf({ repository: { type: 'sqlite', database: '' } })).toEqual(['repository.database']);
+    expect(pathsOf({ repository: { type: 'custom', repository: {}, host: 'x' } })).toEqual(['repository.host']);
+  });
+
+  it('shows no text that was given, as it may be a secret', () => {
+    const issues = issuesOf({ flush: { maxBatchSize: 'hunter2' }, eventLog: 'hunter2', repository: { type: 'hunter2' } });
+    expect(issues).toHaveLength(3);
+    expect(JSON.stringify(issues)).not.toContain('hunter2');
+  });
+
+  it('gives the same for options that it resolved before', () => {
+    const once = resolveOptions({ flush: { worker: 'inline' } });
+    expect(resolveOptions(once)).toEqual(once);
+  });
+});

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ArgumentsHost } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
+import { BackpressureError } from '../../../lib/errors/admission.errors.js';
+import { NotFoundError } from '../../../lib/errors/request.errors.js';
+import { EventLogFullError } from '../../../lib/errors/storage.errors.js';
+import { StreamEndedError } from '../../../lib/errors/stream.errors.js';
+import type { TaskSystemError } from '../../../lib/errors/task-system.error.js';
+import { TaskflowExceptionFilter } from '../../../lib/http/taskflow-exception.filter.js';
+
+interface Reply {
+  status?: number;
+  body?: unknown;
+  headers: Record<string, string>;
+  hasEnded?: boolean;
+}
+
+function filterFor(reply: Reply, headersSent: boolean): TaskflowExceptionFilter {
+  const httpAdapter = {
+    isHeadersSent: () => headersSent,
+    setHeader: (_: unknown, name: string, value: string) => (reply.headers[name] = value),
+    reply: (_: unknown, body: unknown, status: number) => Object.assign(reply, { body, status }),
+    end: () => (reply.hasEnded = true),
+  };
+  return new TaskflowExceptionFilter({ httpAdapter } as unknown as HttpAdapterHost);
+}
+const hostOf = (type: string): ArgumentsHost =>
+  ({ getType: () => type, switchToHttp: () => ({ getResponse: () => ({}) }) }) as unknown as ArgumentsHost;
+
+function answerTo(error: TaskSystemError, headersSent = false): Reply {
+  const reply: Reply = { headers: {} };
+  filterFor(reply, headersSent).catch(error, hostOf('http'));
+  return reply;
+}
+
+describe('TaskflowExceptionFilter', () => {
+  it('gives whole seconds to wait, at least one, rounded up', () => {
+    expect(answerTo(new BackpressureError('user', 1_001))).toMatchObject({
+      status: 429,
+      headers: { 'Retry-After': '2' },
+      body: { limit: 'user', retryAfterMs: 1_001 },
+    });
+    expect(answerTo(new BackpressureError('user', 0)).headers).toEqual({ 'Retry-After': '1' });
+    expect(answerTo(new NotFoundError())).toEqual({
+      status: 404,
+      headers: {},
+      body: { statusCode: 404, code: 'NOT_FOUND', message: 'No such task.' },
+    });
+  });
+
+  it('tells clients nothing of files and databases', () => {
+    const reply = answerTo(new EventLogFullError('/var/data/events.log: no space'));
+    expect(reply).toMatchObject({ status: 503, body: { message: 'Service Unavailable' } });
+    expect(JSON.stringify(reply)).not.toContain('/var');
+  });
+
+  it('answers 204 without a body', () => {
+    expect(answerTo(new StreamEndedError(3))).toEqual({ status: 204, body: undefined, headers: {} });
+  });
+
+  it('ends a response that has begun, and answers nothing into it', () => {
+    expect(answerTo(new NotFoundError(), true)).toEqual({ headers: {}, hasEnded: true });
+  });
+
+  it('leaves errors of other transports to them', () => {
+    const error = new NotFoundError();
+    expect(() => filterFor({ headers: {} }, false).catch(error, hostOf('rpc'))).toThrow(error);
+  });
+});
