@@ -1,4 +1,6 @@
 import type { StoredEvent, TaskEvent } from '../../../lib/contracts/task-event.interface.js';
+import type { Task } from '../../../lib/contracts/task.interface.js';
+import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import type { WholeSystem } from '../../support/whole-system.js';
 import type { Account, Known } from './account.js';
 import type { Coverage } from './coverage.js';
@@ -106,7 +108,12 @@ export class ModelReading {
   /** The durable head as the status tells it; undefined when it cannot be known now, or the task is gone. */
   private async headOf(known: Known): Promise<number | undefined> {
     const { house, account } = this;
-    const state = await house.until(house.system.getStatus({ id: known.id }).catch((error: unknown) => error as Error));
+    let state = await this.statusOf(known);
+    if (RepositoryError.is(state) && !house.shared.isAway) {
+      // The database has been back for less time than a refusal asks for.
+      await house.run(state.retryAfterMs);
+      state = await this.statusOf(known);
+    }
     if (state instanceof Error) {
       if (!house.shared.isAway) account.faults.push(`the status of ${known.id} was refused: ${String(state)}`);
       return undefined;
@@ -118,6 +125,10 @@ export class ModelReading {
     if (!this.isDurable(known, `"t":"${known.id}","q":${state.lastSeq},`, state.lastSeq))
       account.faults.push(`${known.id}: the status told of ${state.lastSeq} before it was durable`);
     return state.lastSeq;
+  }
+
+  private statusOf({ id }: Known): Promise<Task | null | Error> {
+    return this.house.until(this.house.system.getStatus({ id }).catch((error: unknown) => error as Error));
   }
 
   private show(known: Known, event: TaskEvent): void {
