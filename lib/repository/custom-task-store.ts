@@ -4,6 +4,7 @@ import type { CursorFile, FlushCursor, StatusCounts, TaskQuery, TaskStore, Unfin
 import { idempotencyKey, taskId as brandedTaskId } from '../contracts/ids.js';
 import { stateOf } from '../domain/task-snapshot.js';
 import { changed, type TaskState } from '../domain/task-state.js';
+import { RepositoryError } from '../errors/storage.errors.js';
 import { CustomListing } from './custom-listing.js';
 import { unavailable } from './database-errors.js';
 import { storedEntryOf } from './stored-entry.js';
@@ -20,6 +21,7 @@ const MAX_ENDED_PER_SWEEP = 10_000;
  */
 export class CustomTaskStore implements TaskStore {
   isOpen = false;
+  private isClosed = false;
   private opening: Promise<void> | undefined;
   private readonly listing: CustomListing;
   /** Unfinished tasks, by the status that is paged through, as of the first page: the repository gives all of them at once. */
@@ -34,6 +36,7 @@ export class CustomTaskStore implements TaskStore {
 
   open(): Promise<void> {
     if (this.isOpen) return Promise.resolve();
+    if (this.isClosed) return Promise.reject(new RepositoryError('UNAVAILABLE', 'The custom repository was closed.'));
     this.opening ??= guarded(() => this.repository.initialize())
       .then(() => {
         this.isOpen = true;
@@ -53,17 +56,16 @@ export class CustomTaskStore implements TaskStore {
   }
 
   async findByIds(ids: readonly string[]): Promise<Map<string, TaskState>> {
-    return this.lookUp(ids, (id) => this.repository.findById(brandedTaskId(id)));
+    return this.lookUp(ids, (repository, id) => repository.findById(brandedTaskId(id)));
   }
 
   async findByKeys(scopedKeys: readonly string[]): Promise<Map<string, TaskState>> {
-    return this.lookUp(scopedKeys, (key) => this.repository.findByIdempotencyKey(idempotencyKey(key)));
+    return this.lookUp(scopedKeys, (repository, key) => repository.findByIdempotencyKey(idempotencyKey(key)));
   }
 
   async entriesAfter(taskId: string, afterSeq: number, limit: number): Promise<StoredEntry[]> {
     const id = brandedTaskId(taskId);
-    const { repository } = this;
-    const events = await guarded(() => repository.getEventsAfter?.(id, afterSeq, limit) ?? repository.getEvents(id));
+    const events = await this.ask((repository) => repository.getEventsAfter?.(id, afterSeq, limit) ?? repository.getEvents(id));
     return events
       .filter((event) => event.seq > afterSeq)
       .sort((a, b) => a.seq - b.seq)
@@ -92,15 +94,15 @@ export class CustomTaskStore implements TaskStore {
   }
 
   list(query: TaskQuery): Promise<TaskState[]> {
-    return guarded(() => this.listing.page(query));
+    return this.ask(() => this.listing.page(query));
   }
 
   deadLetterRank(since: number, position: { at: number; id: string }): Promise<number> {
-    return guarded(() => this.listing.countDeadLetters(since, position, Number.POSITIVE_INFINITY));
+    return this.ask(() => this.listing.countDeadLetters(since, position, Number.POSITIVE_INFINITY));
   }
 
   countDeadLetters(since: number, atMost: number): Promise<number> {
-    return guarded(() => this.listing.countDeadLetters(since, undefined, atMost));
+    return this.ask(() => this.listing.countDeadLetters(since, undefined, atMost));
   }
 
   async prunable(home: string, completedBefore: number, failedBefore: number, limit: number): Promise<TaskState[]> {
@@ -108,7 +110,7 @@ export class CustomTaskStore implements TaskStore {
     if (repository.findEnded === undefined || home !== this.ports.logId()) return [];
     const before = new Date(Math.max(completedBefore, failedBefore));
     for (let asked = limit; ; asked *= 4) {
-      const ended = (await guarded(() => repository.findEnded!(before, asked))).map((task) => withoutBodies(this.state(task)));
+      const ended = (await this.ask(() => repository.findEnded!(before, asked))).map((task) => withoutBodies(this.state(task)));
       const due = ended.filter(
         (task) => task.completedAt !== null && task.completedAt < (task.status === 'failed' ? failedBefore : completedBefore),
       );
@@ -148,6 +150,7 @@ export class CustomTaskStore implements TaskStore {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     await this.opening?.catch(() => undefined);
     if (!this.isOpen) return;
     this.isOpen = false;
@@ -159,8 +162,7 @@ export class CustomTaskStore implements TaskStore {
   }
 
   private async allUnfinished(): Promise<TaskState[]> {
-    const { repository } = this;
-    const tasks = await guarded(async () => {
+    const tasks = await this.ask(async (repository) => {
       if (repository.findActive === undefined) return repository.findStaleTasks(0);
       const found = [];
       for (let cursor: string | null = null; ;) {
@@ -176,16 +178,22 @@ export class CustomTaskStore implements TaskStore {
       .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
   }
 
+  /** Until `initialize` resolved a repository cannot know its tasks: its `null` would mean "not read yet", and a key that is taken would seem free. */
+  private async ask<T>(work: (repository: TaskRepository) => Promise<T>): Promise<T> {
+    if (!this.isOpen) await this.open();
+    return guarded(() => work(this.repository));
+  }
+
   private async lookUp(
     keys: readonly string[],
-    find: (key: string) => ReturnType<TaskRepository['findById']>,
+    find: (repository: TaskRepository, key: string) => ReturnType<TaskRepository['findById']>,
   ): Promise<Map<string, TaskState>> {
     const found = new Map<string, TaskState>();
     for (let at = 0; at < keys.length; at += LOOKUPS_AT_ONCE) {
-      await guarded(() =>
+      await this.ask((repository) =>
         Promise.all(
           keys.slice(at, at + LOOKUPS_AT_ONCE).map(async (key) => {
-            const task = await find(key);
+            const task = await find(repository, key);
             if (task !== null && task !== undefined) found.set(key, this.state(task));
           }),
         ),

@@ -20,9 +20,12 @@ import { eventually, TestFolder } from '../support/task-system.js';
 class JsonFileRepository implements TaskRepository {
   private rows: Record<string, { key: string; task: Task; events: StoredEvent[] }> = {};
   down = false;
+  /** `initialize` rejects. */
+  static cannotStart = false;
   constructor(private readonly path: string) {}
 
   async initialize(): Promise<void> {
+    if (JsonFileRepository.cannotStart) throw new Error('not yet');
     if (existsSync(this.path)) this.rows = JSON.parse(readFileSync(this.path, 'utf8'), revive);
   }
   async executeBatch(entries: readonly EventLogEntry[]): Promise<void> {
@@ -84,6 +87,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   repository.down = false;
+  JsonFileRepository.cannotStart = false;
   await folder.dispose();
 });
 
@@ -176,6 +180,40 @@ describe('a custom repository with its eight members', () => {
     repository.down = false;
     await flushed(system);
     expect(repository.count).toBe(1);
+  });
+
+  it('is asked nothing before it is initialised: a key that it holds is not free, and a task that it holds not unknown', async () => {
+    const options = { eventLog: { maxSizeBytesPerFile: 1_000, retentionCount: 0 } };
+    const first = await start(options);
+    const submit = (system: TaskSystem) => system.submit('count', { input: 1, idempotencyKey: 'k' });
+    const task = await submit(first);
+    await first.result(task);
+    // The log forgets it: only the repository holds it now.
+    await first.result(await first.submit('count', { input: 50 }));
+    await flushed(first);
+    await eventually(
+      () => first.getStats().eventLog.segments,
+      (segments) => segments === 1,
+    );
+    await first.shutdown();
+
+    JsonFileRepository.cannotStart = true;
+    const second = await start(options);
+    expect(second.getStats().status).toBe('degraded');
+    await expect(submit(second)).rejects.toBeInstanceOf(RepositoryError);
+    await expect(second.getStatus('k')).rejects.toBeInstanceOf(RepositoryError);
+    await expect(second.cancel(task)).rejects.toBeInstanceOf(RepositoryError);
+    const unkeyed = await second.submit('count', { input: 2 });
+    expect(await second.result(unkeyed)).toBe(2);
+
+    JsonFileRepository.cannotStart = false;
+    expect(await submit(second)).toMatchObject({ id: task.id, status: 'completed' });
+    await flushed(second);
+    expect(repository.count).toBe(3);
+    await eventually(
+      () => second.getStats().status,
+      (status) => status === 'running',
+    );
   });
 
   it('rejects lists and dead letters as not supported, and prunes nothing', async () => {

@@ -22,6 +22,7 @@ export class LedgerHarness {
   readonly log: EventLogService;
   readonly reader: TaskReader;
   readonly ledger: Ledger;
+  private readonly store: CustomTaskStore;
   private readonly ids = new SystemIdSource();
 
   private constructor() {
@@ -29,14 +30,15 @@ export class LedgerHarness {
     Object.assign(options.eventLog, { eventLogPath: '/data/events.log', minFreeBytes: 0 });
     this.log = new EventLogService(options, this.clock, this.ids, this.disk);
     const cursorFile = { read: async () => null, write: async () => undefined };
-    const store = new CustomTaskStore(this.repository, { clock: this.clock, cursorFile, logId: () => this.log.logId });
-    this.reader = new TaskReader(this.log, this.overlay, store);
+    this.store = new CustomTaskStore(this.repository, { clock: this.clock, cursorFile, logId: () => this.log.logId });
+    this.reader = new TaskReader(this.log, this.overlay, this.store);
     this.ledger = new Ledger(this.log, this.overlay, this.reader);
   }
 
   static async open(): Promise<LedgerHarness> {
     const harness = new LedgerHarness();
     await harness.log.open(harness.ledger);
+    await harness.store.open();
     return harness;
   }
 
