@@ -29,6 +29,7 @@ import { KeyReservations } from './facts/key-reservations.service.js';
 import { Ledger } from './facts/ledger.service.js';
 import { Overlay } from './facts/overlay.js';
 import { TailRestore } from './facts/tail-restore.service.js';
+import { DeadLetterCensus } from './facts/dead-letter-census.service.js';
 import { TaskList } from './facts/task-list.service.js';
 import { TaskReader } from './facts/task-reader.service.js';
 import { FlushLogger } from './flush/flush-logger.js';
@@ -103,6 +104,7 @@ export const taskflowProviders: Provider[] = [
   KeyReservations,
   TailRestore,
   TaskList,
+  DeadLetterCensus,
   GuardService,
   StreamService,
   FlushLogger,

@@ -3,13 +3,16 @@ import { COMMITTED_FACTS, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js'
 import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { CommittedFact, CommittedFacts } from '../contracts/task-history.interface.js';
 
+const MAX_TRIES = 5;
+
 /**
- * How many dead letters there are, for statistics: counted by the database at each scan, by committed facts in between.
+ * How many dead letters there are, for statistics: counted anew at each scan, by committed facts in between.
  * Those that are too old or too many leave at the next scan.
  */
 @Injectable()
 export class DeadLetterCount {
   private counted = 0;
+  private changes = 0;
 
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
@@ -22,13 +25,24 @@ export class DeadLetterCount {
 
   start(): void {
     this.facts.onCommitted((facts) => {
-      for (const fact of facts) this.counted += changeBy(fact);
+      for (const fact of facts) this.change(changeBy(fact));
     });
   }
 
-  /** What the database says now. */
-  recount(size: number): void {
-    this.counted = size;
+  /** Takes over what `count` gives. A fact that came while it counted may be in it or not: it counts again, some times. */
+  async recount(count: () => Promise<number>): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const { changes } = this;
+      const size = await count();
+      if (this.changes !== changes && tries < MAX_TRIES) continue;
+      this.counted = size;
+      return;
+    }
+  }
+
+  private change(by: number): void {
+    this.counted += by;
+    if (by !== 0) this.changes++;
   }
 }
 

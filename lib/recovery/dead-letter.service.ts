@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../config/taskflow.tokens.js';
+import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { OwnerOption, Page, TaskRef } from '../contracts/task-system.interface.js';
-import type { TaskStore } from '../contracts/task-store.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import { decodeCursor, encodeCursor, pageLimit } from '../domain/page-cursor.js';
@@ -13,6 +12,7 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import { changed, type TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
+import { DeadLetterCensus } from '../facts/dead-letter-census.service.js';
 import { TaskList } from '../facts/task-list.service.js';
 import { TaskReader } from '../facts/task-reader.service.js';
 import { TaskResolver } from '../facts/task-resolver.service.js';
@@ -42,12 +42,12 @@ export class DeadLetterService {
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     private readonly readiness: Readiness,
     private readonly tasks: TaskList,
     private readonly reader: TaskReader,
     private readonly resolver: TaskResolver,
+    private readonly census: DeadLetterCensus,
     private readonly executor: ExecutorService,
   ) {}
 
@@ -67,7 +67,7 @@ export class DeadLetterService {
       ...(from === undefined ? {} : { after: from }),
     });
     const held = seen >= this.options.guard.dlq.maxSize ? [] : page.items;
-    // Others count too, whatever is asked for: how many of them are newer, only the database knows.
+    // Others count too, whatever is asked for.
     const isFiltered = owner !== undefined || options.name !== undefined || options.tag !== undefined;
     const items = isFiltered ? held.slice(0, await this.countNewest(held)) : held;
     const count = seen + items.length;
@@ -122,7 +122,7 @@ export class DeadLetterService {
 
   /** @throws RepositoryError when the database did not answer. */
   size(): Promise<number> {
-    return this.store.countDeadLetters(this.since(), this.options.guard.dlq.maxSize);
+    return this.census.count(this.since(), this.options.guard.dlq.maxSize);
   }
 
   private async reopen(state: TaskState): Promise<TaskState> {
@@ -147,8 +147,8 @@ export class DeadLetterService {
     return this.isAmongNewest(state);
   }
 
-  private async isAmongNewest({ id, deadLetteredAt }: TaskState): Promise<boolean> {
-    return (await this.store.deadLetterRank(this.since(), { at: deadLetteredAt ?? 0, id })) < this.options.guard.dlq.maxSize;
+  private isAmongNewest(state: TaskState): Promise<boolean> {
+    return this.census.isAmongNewest(state, this.since(), this.options.guard.dlq.maxSize);
   }
 
   /** How many of these, newest first, are among the newest `maxSize` of all: a search by halves. */

@@ -48,7 +48,7 @@ export class Housekeeping {
   private async scan(): Promise<void> {
     await this.homecoming.beat();
     await this.stale.scan();
-    this.deadLetterCount.recount(await this.deadLetters.size());
+    await this.deadLetterCount.recount(() => this.deadLetters.size());
   }
 
   /** The next turn tries again; a database that is away is told of by the flush already. */

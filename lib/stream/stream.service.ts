@@ -8,6 +8,7 @@ import type { CommittedFacts, TaskHistory } from '../contracts/task-history.inte
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { StreamEndedError } from '../errors/stream.errors.js';
+import { checkSignal, isSignal } from './abort-signal.js';
 import { ChannelRegistry } from './channel-registry.js';
 import { checkLastSeq, CursorOpener, type CursorRequest } from './cursor-opener.js';
 import { SseStream } from './sse-stream.js';
@@ -76,16 +77,18 @@ export class StreamService {
 
   /**
    * Events after `lastSeq`. Cold: each subscription and each iterator resolves the task, is counted, and reads for itself.
-   * Errors reach that consumer: what `resolve` rejects with; ValidationError (`lastSeq`); SubscriberLimitError;
+   * Errors reach that consumer: what `resolve` rejects with; ValidationError (`lastSeq`, `signal`); SubscriberLimitError;
    * StreamOverflowError; RepositoryError when it cannot be known what comes next; ShuttingDownError.
    */
   open(resolve: () => Promise<TaskState>, options: OpenStreamOptions): TaskStream {
+    const { signal } = options;
     const request: CursorRequest = { userId: options.userId, lastSeq: options.lastSeq, heartbeats: options.live ?? true };
     const openCursor = async (): Promise<StreamCursor> => {
       checkLastSeq(request.lastSeq);
+      checkSignal(signal);
       return this.opener.open(await resolve(), request);
     };
-    return new TaskEventStream(openCursor, this.clock, options.signal);
+    return new TaskEventStream(openCursor, this.clock, isSignal(signal) ? signal : undefined);
   }
 
   /**
@@ -93,25 +96,27 @@ export class StreamService {
    * @throws StreamEndedError at or past the head of an ended task, and the errors of `open`.
    */
   async sse(task: TaskState, options: OpenStreamOptions): Promise<Observable<MessageEvent>> {
-    const request: CursorRequest = { userId: options.userId, lastSeq: options.lastSeq, heartbeats: false };
+    const { lastSeq, signal } = options;
+    checkSignal(signal);
+    const request: CursorRequest = { userId: options.userId, lastSeq, heartbeats: false };
     const open = (): Promise<StreamCursor> => this.opener.open(task, request);
     const cursor = await open();
     if (cursor.state === 'ended') {
       cursor.close();
-      throw new StreamEndedError(options.lastSeq);
+      throw new StreamEndedError(lastSeq);
     }
     this.sseCount += 1;
     const retryMs = RETRY_BASE_MS + ((this.sseCount * RETRY_STEP_MS) % RETRY_SPREAD_MS);
-    const { lastSeq, signal } = options;
     return new SseStream(cursor, open, this.clock, { lastSeq, keepAliveMs: this.options.stream.keepAliveMs, retryMs, signal });
   }
 
   /**
    * What the life that `task` is in ends with: resolves with its result.
-   * @throws TaskFailedError, TaskCancelledError; the signal's reason; ShuttingDownError when this process will not see the end;
+   * @throws ValidationError (`signal`); TaskFailedError, TaskCancelledError; the signal's reason; ShuttingDownError when this process will not see the end;
    * NotFoundError or StreamOverflowError when the end is gone already; RepositoryError.
    */
-  result(task: TaskState, signal?: AbortSignal): Promise<unknown> {
+  async result(task: TaskState, signal?: AbortSignal): Promise<unknown> {
+    checkSignal(signal);
     return resultOf(task, (lastSeq) => this.opener.openUncounted(task, lastSeq), this.history, signal);
   }
 

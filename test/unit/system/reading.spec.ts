@@ -178,6 +178,66 @@ describe('dead letters', () => {
     expect((await house.until(dead.list({ userId: 'ann' }))).items).toHaveLength(0);
     await expect(house.until(dead.retry(ann))).rejects.toMatchObject({ code: 'NOT_DEAD_LETTERED' });
   });
+
+  it.each([
+    ['that no row tells of yet', () => Promise.resolve()],
+    ['whose rows are there', () => house.flushed()],
+  ])('are the newest of all failures %s, for a list, a retry and a removal alike', async (_, flushed) => {
+    await open({ guard: { dlq: { maxSize: 2 } } });
+    const dead = house.get(DeadLetterService);
+    const listed = async (userId: string) => (await house.until(dead.list({ userId }))).items.length;
+    const [ann, bob, cid] = [await submit({ userId: 'ann' }), await submit({ userId: 'bob' }), await submit({ userId: 'cid' })];
+    for (const task of [ann, bob]) await fail(task);
+    await house.flushed();
+    await fail(cid);
+    await flushed();
+    expect(await listed('ann')).toBe(0);
+    await expect(house.until(dead.retry(ann))).rejects.toMatchObject({ code: 'NOT_DEAD_LETTERED' });
+    expect(await house.until(dead.remove(ann))).toBe(false);
+    // One of the newer ones leaves: there is room for it again.
+    expect(await house.until(dead.remove(cid))).toBe(true);
+    await flushed();
+    expect(await listed('ann')).toBe(1);
+    expect(await house.until(dead.retry(ann))).toMatchObject({ id: ann.id, status: 'created' });
+  });
+});
+
+describe('the number of dead letters', () => {
+  it('is right at once and stays so at each scan, flushed or not', async () => {
+    await open({ flush: { flushIntervalMs: 60_000 }, recovery: { scanIntervalMs: 1_000 } });
+    const counted = () => house.system.getStats().tasks.deadLettered;
+    const tasks = [await submit(), await submit(), await submit()];
+    for (const task of tasks) await fail(task);
+    expect(counted()).toBe(3);
+    await house.run(2_500);
+    expect(counted()).toBe(3);
+    await house.flushed();
+    await house.until(house.get(DeadLetterService).remove(tasks[0]!));
+    await house.until(house.get(DeadLetterService).retry(tasks[1]!));
+    await house.run(2_500);
+    expect(counted()).toBe(1);
+  });
+});
+
+describe('a signal that is none, such as the controller instead of its signal', () => {
+  it.each<[string, unknown]>([
+    ['an object', {}],
+    ['a controller', new AbortController()],
+    ['null', null],
+    ['a text', 'stop'],
+  ])('%s: is refused by name, and leaves nothing behind', async (_, given) => {
+    await open();
+    const task = await submit();
+    const options = { signal: given as AbortSignal };
+    const refusal = { code: 'VALIDATION_FAILED', field: 'signal' };
+    await expect(house.until(house.system.sse(task, options))).rejects.toMatchObject(refusal);
+    await expect(house.until(house.system.result(task, options))).rejects.toMatchObject(refusal);
+    await expect(house.until(house.system.subscribe(task, options)[Symbol.asyncIterator]().next())).rejects.toMatchObject(refusal);
+    const observed = new Promise((resolve) => house.system.subscribe(task, options).subscribe({ error: resolve }));
+    expect(await house.until(observed)).toMatchObject(refusal);
+    await house.run(5_000);
+    expect(house.system.getStats().streams).toEqual({ active: 0, subscribers: 0 });
+  });
 });
 
 describe('a stream', () => {

@@ -1,0 +1,43 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { TaskflowOptions } from '../../../lib/config/taskflow.options.js';
+import type { CommittedFact } from '../../../lib/contracts/task-history.interface.js';
+import { DeadLetterCount } from '../../../lib/recovery/dead-letter-count.service.js';
+
+let count: DeadLetterCount;
+let commit: (types: readonly string[]) => void;
+beforeEach(() => {
+  count = new DeadLetterCount(new TaskflowOptions(), {
+    onCommitted: (listener) => {
+      commit = (types) => listener(types.map((type) => ({ task: {}, entry: { type } }) as CommittedFact));
+    },
+  } as ConstructorParameters<typeof DeadLetterCount>[1]);
+  count.start();
+});
+
+describe('the number of dead letters in the statistics', () => {
+  it('follows what becomes durable between two counts', async () => {
+    await count.recount(async () => 5);
+    commit(['error', 'error', 'progress', 'dlq-removed']);
+    expect(count.size).toBe(6);
+  });
+
+  it('keeps a failure that became durable while they were counted', async () => {
+    const answers = [0, 1];
+    let asked = 0;
+    await count.recount(async () => {
+      if (asked === 0) commit(['error']);
+      return answers[asked++]!;
+    });
+    expect([count.size, asked]).toEqual([1, 2]);
+  });
+
+  it('is taken over in the end where tasks fail all the time', async () => {
+    let asked = 0;
+    await count.recount(async () => {
+      commit(['error']);
+      return 100 + ++asked;
+    });
+    expect(asked).toBeLessThan(10);
+    expect(count.size).toBe(100 + asked);
+  });
+});
