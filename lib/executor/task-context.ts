@@ -71,7 +71,10 @@ export class TaskRunContext implements TaskContext {
   };
 
   private refused(error: unknown): Promise<void> {
-    if (BackpressureError.is(error)) this.shared.counters.runLimitRejections += 1;
+    if (BackpressureError.is(error)) {
+      this.shared.counters.runLimitRejections += 1;
+      this.shared.env.telemetry.count('taskflow.guard.rejections', 1, { 'taskflow.limit': 'run' });
+    }
     if (ValidationError.is(error)) this.run.failAttempt(error);
     const rejected = Promise.reject<void>(error);
     rejected.catch(() => undefined); // safe to ignore

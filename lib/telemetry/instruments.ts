@@ -12,7 +12,7 @@ export const COUNTERS: Readonly<Record<CounterName, Instrument>> = {
   'taskflow.tasks.cancelled': { unit: '{task}', description: 'Tasks that were cancelled.' },
   'taskflow.tasks.retried': { unit: '{task}', description: 'Retries: after a failed attempt, at shutdown, by hand.' },
   'taskflow.tasks.recovered': { unit: '{task}', description: 'Runs found dead and queued again.' },
-  'taskflow.guard.rejections': { unit: '{task}', description: 'Submits refused by a limit.' },
+  'taskflow.guard.rejections': { unit: '{task}', description: 'Submits, and reports of a run, refused by a limit.' },
   'taskflow.flush.entries': { unit: '{entry}', description: 'Log entries written to the database.' },
 };
 export const GAUGES: Readonly<Record<GaugeName, Instrument>> = {

@@ -91,6 +91,7 @@ describe('What a run emits', () => {
     void ctx.progress('ignored'); // must not end the process
     const answer = ctx.progress('refused').catch((error: unknown) => error);
     expect(h.executor.stats.runLimitRejections).toBe(2);
+    expect(h.telemetry.counts.get('taskflow.guard.rejections')).toBe(2);
     const refused = await answer;
     expect(BackpressureError.is(refused)).toBe(true);
     expect(refused).toMatchObject({ limit: 'run' });
