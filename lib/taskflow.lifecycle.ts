@@ -6,7 +6,7 @@ import type { OpenedLog } from './contracts/event-log.interface.js';
 import type { FlushCursor, TaskStore } from './contracts/task-store.interface.js';
 import type { TaskSystemStats } from './contracts/task-system.interface.js';
 import { ShuttingDownError } from './errors/admission.errors.js';
-import { RepositoryError } from './errors/storage.errors.js';
+import { EventLogCorruptError, RepositoryError } from './errors/storage.errors.js';
 import { TaskSystemError } from './errors/task-system.error.js';
 import { EventLogService } from './event-log/event-log.service.js';
 import { ExecutorService } from './executor/executor.service.js';
@@ -88,6 +88,7 @@ export class TaskflowLifecycle {
       () => this.readiness.markReady(),
       async (error: unknown) => {
         this.readiness.failed(error);
+        if (EventLogCorruptError.is(error)) this.logger.error(mendingOf(error, this.options.eventLog.eventLogPath));
         await this.closeAll();
         this.current = 'stopped';
         throw error;
@@ -242,3 +243,5 @@ export class TaskflowLifecycle {
 
 const isAway = (error: unknown): error is RepositoryError => RepositoryError.is(error) && error.code === 'UNAVAILABLE';
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const mendingOf = ({ message }: Error, path: string): string =>
+  `${message} What is damaged: npx taskflow log verify ${path}. What mends it, and what that would lose: npx taskflow log repair ${path}.`;

@@ -16,6 +16,6 @@ export class EventLogOptions {
   @IsInt() @Min(0) readonly minFreeBytes: number = 536_870_912;
   /** How long a second process waits for the log before it fails. Unit: ms. Default 10 s. */
   @IsInt() @Min(0) readonly lockTimeoutMs: number = 10_000;
-  /** After a failed disk sync: 'stay' (reads go on, health is down) or 'exit' the process. Default 'stay'. */
+  /** After a failed disk sync: 'stay' (reads go on, the status is `degraded`) or 'exit' the process. Default 'stay'. */
   @IsIn(['stay', 'exit']) readonly onFailure: 'stay' | 'exit' = 'stay';
 }
