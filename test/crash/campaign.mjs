@@ -103,12 +103,11 @@ export class Campaign {
     await life.message();
     const streams = {};
     const all = { ...this.#questions(1, this.#lives), ids: [...new Set(this.#ledger.all('ack').map(({ id }) => id))] };
-    for (let at = 0; at === 0 || at < all.ids.length; at += FINAL_CHUNK) {
-      const asked = {
-        ids: all.ids.slice(at, at + FINAL_CHUNK),
-        keys: all.keys.slice(at, at + FINAL_CHUNK),
-        tags: at === 0 ? all.tags : [],
-      };
+    const chunks = Math.max(1, Math.ceil(all.ids.length / FINAL_CHUNK));
+    const part = (items, chunk) =>
+      items.slice(Math.ceil((items.length * chunk) / chunks), Math.ceil((items.length * (chunk + 1)) / chunks));
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const asked = { ids: part(all.ids, chunk), keys: part(all.keys, chunk), tags: part(all.tags, chunk) };
       const answer = await life.ask({ do: 'check', ...asked });
       judgeAnswer(this.#verdict, this.#ledger, asked, answer);
       Object.assign(streams, answer.streams);
