@@ -115,8 +115,7 @@ export class StreamService {
    * @throws ValidationError (`signal`); TaskFailedError, TaskCancelledError; the signal's reason; ShuttingDownError when this process will not see the end;
    * NotFoundError or StreamOverflowError when the end is gone already; RepositoryError.
    */
-  async result(task: TaskState, signal?: AbortSignal): Promise<unknown> {
-    checkSignal(signal);
+  result(task: TaskState, signal?: AbortSignal): Promise<unknown> {
     return resultOf(task, (lastSeq) => this.opener.openUncounted(task, lastSeq), this.history, signal);
   }
 

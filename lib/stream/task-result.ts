@@ -5,6 +5,7 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import { changed, isEnded, type TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError, TaskFailedError } from '../errors/execution.errors.js';
+import { checkSignal } from './abort-signal.js';
 import { CursorReader } from './cursor-reader.js';
 import type { StreamCursor } from './stream-cursor.js';
 
@@ -18,6 +19,7 @@ export async function resultOf(
   history: TaskHistory,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
+  checkSignal(signal);
   signal?.throwIfAborted();
   if (task.status === 'completed' && task.result !== undefined) return JSON.parse(task.result) as unknown;
   if (task.status === 'failed') throw new TaskFailedError(snapshotOf(await whole(task, history)));
