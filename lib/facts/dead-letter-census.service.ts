@@ -22,7 +22,7 @@ export class DeadLetterCensus {
   /** Those that died at or after `deadLetteredSince`; `atMost` when there are more. @throws RepositoryError when the database did not answer. */
   async count(deadLetteredSince: number, atMost: number): Promise<number> {
     const isCounted = (state: TaskState): boolean => matches(state, { deadLetteredSince });
-    const count = await this.counted(isCounted, (changed) => this.store.countDeadLetters(deadLetteredSince, atMost + changed));
+    const count = await this.counted(isCounted, atMost, (changed) => this.store.countDeadLetters(deadLetteredSince, atMost + changed));
     return Math.min(count, atMost);
   }
 
@@ -33,24 +33,29 @@ export class DeadLetterCensus {
     const isNewer = (state: TaskState): boolean => matches(state, query) && comparePositions(positionOf(state, query), position) > 0;
     // The end of a queue that is not full is far away: then rows alone decide.
     const isFar = (rows: number, changed: number): boolean => rows + changed < size || rows - changed >= size;
-    return (await this.counted(isNewer, () => this.store.deadLetterRank(deadLetteredSince, position), isFar)) < size;
+    return (await this.counted(isNewer, size, () => this.store.deadLetterRank(deadLetteredSince, position), isFar)) < size;
   }
 
-  /** @param isFar whether the count of rows will do, whatever those tasks are of which memory knows more. */
+  /**
+   * @param enough when memory alone knows of so many, nothing is asked: a backlog of failures is not read row by row.
+   * @param isFar whether the count of rows will do, whatever those tasks are of which memory knows more.
+   */
   private async counted(
     isCounted: (state: TaskState) => boolean,
+    enough: number,
     countRows: (changed: number) => Promise<number>,
     isFar: (rows: number, changed: number) => boolean = () => false,
   ): Promise<number> {
     for (let race = 0; ; race++) {
       const { flushedSeq } = this.overlay;
       const changed = [...this.overlay.values()].filter(mayHaveDied);
+      const known = changed.filter(({ durable }) => durable !== null && isCounted(durable)).length;
+      if (known >= enough) return known;
       const rows = await countRows(changed.length);
       if (isFar(rows, changed.length)) return rows;
       const overtaken = await this.rowsOf(changed);
       if (this.overlay.flushedSeq !== flushedSeq && race < MAX_RACES) continue;
-      const known = changed.map(({ durable }) => durable).filter((state) => state !== null);
-      return rows - overtaken.filter(isCounted).length + known.filter(isCounted).length;
+      return rows - overtaken.filter(isCounted).length + known;
     }
   }
 

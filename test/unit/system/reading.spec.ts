@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
+import { DeadLetterCensus } from '../../../lib/facts/dead-letter-census.service.js';
 import { DeadLetterService } from '../../../lib/recovery/dead-letter.service.js';
 import { RetentionService } from '../../../lib/recovery/retention.service.js';
 import { FACT_PORT } from '../../../lib/config/taskflow.tokens.js';
@@ -216,6 +217,18 @@ describe('the number of dead letters', () => {
     await house.until(house.get(DeadLetterService).retry(tasks[1]!));
     await house.run(2_500);
     expect(counted()).toBe(1);
+  });
+});
+
+describe('a backlog of failures beyond the size of the queue', () => {
+  it('is counted without a question to the database', async () => {
+    await open({ flush: { flushIntervalMs: 60_000 }, recovery: { scanIntervalMs: 1_000 }, guard: { dlq: { maxSize: 2 } } });
+    for (let made = 0; made < 4; made++) await fail(await submit());
+    const census = house.get(DeadLetterCensus);
+    house.shared.isAway = true;
+    expect(await house.until(census.count(0, 2))).toBe(2);
+    house.shared.isAway = false;
+    expect(await house.until(census.count(0, 10))).toBe(4);
   });
 });
 
