@@ -425,6 +425,16 @@ describe('files', () => {
       }
       await refused(segments[2]!);
     });
+    it('that is damaged is refused, and the log of the start names what looks at it and what mends it', async () => {
+      await truncate(folder.file(segments[2]!), 700);
+      const told: string[] = [];
+      const logger = { ...silent, error: (message: unknown) => void told.push(String(message)) };
+      const system = await createTaskSystem({ ...folder.options({ eventLog }), hooks: { logger } });
+      await refusalOf(system.initialize());
+      const { eventLogPath } = folder.options({}).eventLog!;
+      for (const command of ['verify', 'repair'])
+        expect(told).toContainEqual(expect.stringContaining(`npx taskflow log ${command} ${eventLogPath}`));
+    });
     it('that is missing at the end, though the database has more, is refused as another history', async () => {
       for (const name of segments.slice(2)) await rm(folder.file(name));
       const error = await starting({ eventLog });
