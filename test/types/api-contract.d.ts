@@ -4,7 +4,7 @@
  * The public surface of nestjs-taskflow, as other programs compile against it. Names and shapes here are fixed; members may be
  * added. The project keeps a type test that its own `dist/index.d.ts` satisfies every use below.
  */
-import type { DynamicModule, HttpException, LoggerService, MessageEvent, Type } from '@nestjs/common';
+import type { DynamicModule, ExecutionContext, HttpException, LoggerService, MessageEvent, Type } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 
 // ── ids ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -49,6 +49,9 @@ export interface Task<I = any, R = any> {
   readonly priority: number;
   readonly tags: readonly string[];
   readonly lastSeq: number;
+  /** Payload of the newest `progress` event of this life, where it is small (4 KiB). */
+  readonly progress?: unknown;
+  readonly expiresAt?: Date | null;
   /** `null`, or since when it is in the dead-letter queue. */
   readonly deadLetteredAt: Date | null;
   readonly createdAt: Date;
@@ -97,6 +100,7 @@ export interface TaskContext {
   /** Grows with every start of the task: hand it to other systems to refuse late writers. */
   readonly fence: number;
   readonly signal: AbortSignal;
+  /** Its lines carry task id, name and attempt. */
   readonly logger: LoggerService;
   /** Events of earlier attempts, at most the last 1,000. */
   readonly previousEvents: readonly TaskEvent[];
@@ -107,7 +111,7 @@ export interface TaskContext {
   emit(eventName: string, payload?: unknown): Promise<void>;
 }
 export interface RecoveryContext extends TaskContext {
-  /** `stale` is for the cluster. */
+  /** `stale`: in the cluster, a task whose node lost its lease. */
   readonly reason: 'crash' | 'shutdown' | 'stale';
   readonly lastSeq: number;
   readonly timeSinceLastEventMs: number;
@@ -174,6 +178,15 @@ export interface SubmitParams<I> {
   tags?: readonly string[] | undefined;
   timeoutMs?: number | undefined;
   maxAttempts?: number | undefined;
+  /** Whether a key whose task ended may begin a new one. Default `'never'`. */
+  keyReuse?: 'never' | 'unsuccessful' | 'ended' | undefined;
+  /** One of both: a task that has not started by then ends as failed, with `TaskExpiredError`. */
+  expiresAt?: Date | undefined;
+  expiresInMs?: number | undefined;
+  /** `'trusted'` passes the user's window; the owner and all other bounds stay. Default `'user'`. */
+  admission?: 'user' | 'trusted' | undefined;
+  /** Engine `cluster` only: a TypeORM EntityManager in a transaction on the same database; the task exists once that commits. */
+  manager?: object | undefined;
   /** Wait for an execution slot before the task is created; SlotTimeoutError after `guard.slots.slotTimeoutMs`. */
   waitForSlot?: boolean | undefined;
 }
@@ -204,9 +217,26 @@ export declare class TaskSystem {
   defineTask<I = any, R = any>(name: string, definition: TaskDefinition<I, R>): void;
   submit<I, R>(handler: Type<TaskHandler<I, R>>, params: SubmitParams<I>): Promise<Task<I, R>>;
   submit<N extends keyof TaskMap | (string & {})>(name: N, params: SubmitParams<InputOf<N>>): Promise<Task<InputOf<N>, ResultOf<N>>>;
+  /** One frame; admitted all or none per bound; answers in order. Not with `manager`. */
+  submitMany<I, R>(handler: Type<TaskHandler<I, R>>, items: readonly SubmitParams<I>[]): Promise<readonly Task<I, R>[]>;
+  submitMany<N extends keyof TaskMap | (string & {})>(
+    name: N,
+    items: readonly SubmitParams<InputOf<N>>[],
+  ): Promise<readonly Task<InputOf<N>, ResultOf<N>>[]>;
   getStatus(ref: TaskRef, options?: OwnerOption): Promise<Task | null>;
+  /** The same. */
+  get(ref: TaskRef, options?: OwnerOption): Promise<Task | null>;
+  /** A new life for a failed or cancelled task, for as long as it is retained. @throws ConflictError. */
+  retry(ref: TaskRef, options?: OwnerOption): Promise<Task>;
   subscribe(ref: TaskRef, options?: SubscribeOptions): TaskStream;
   sse(ref: TaskRef, options?: SubscribeOptions): Promise<Observable<MessageEvent>>;
+  /** Many tasks on one connection: those named, or all that match, new ones included. `cursors`: what `LastEventIds` read. */
+  sseMany(
+    selection:
+      | ({ refs: readonly TaskRef[] } & OwnerOption)
+      | ({ status?: TaskStatus | undefined; name?: Plain<'TaskName'> | undefined; tag?: string | undefined } & OwnerOption),
+    options?: { cursors?: Readonly<Record<string, number>> | undefined; signal?: AbortSignal | undefined },
+  ): Promise<Observable<MessageEvent>>;
   result<R = any>(ref: TaskRef, options?: OwnerOption & { signal?: AbortSignal | undefined }): Promise<R>;
   /** Resolves once the request is durable. @throws ConflictError when the task completed or failed before. */
   cancel(ref: TaskRef, options?: OwnerOption & { reason?: string | undefined }): Promise<Task>;
@@ -228,7 +258,10 @@ export interface TaskSystemStats {
     readonly deadLettered: number;
     readonly withoutHandler: number;
   };
-  readonly guard: { readonly rejections: Readonly<Record<'global' | 'user' | 'queue' | 'slot', number>>; readonly slotsInUse: number };
+  readonly guard: {
+    readonly rejections: Readonly<Record<'global' | 'user' | 'queue' | 'delayed' | 'slot', number>>;
+    readonly slotsInUse: number;
+  };
   readonly eventLog: {
     readonly state: 'open' | 'full' | 'failed' | 'closed';
     readonly durableSeq: number;
@@ -267,6 +300,7 @@ export interface TaskflowOptionsFactory {
 }
 export declare class TaskflowModule {
   static forRoot(options?: TaskflowOptionsInput & { isGlobal?: boolean }): DynamicModule;
+  static forFeature(handlers: readonly Type<TaskHandler>[]): DynamicModule;
   static forRootAsync(options: {
     isGlobal?: boolean;
     imports?: any[];
@@ -276,9 +310,66 @@ export declare class TaskflowModule {
     useExisting?: Type<TaskflowOptionsFactory>;
   }): DynamicModule;
 }
-/** The options of DESIGN.md, every one optional. */
+/** The options of DESIGN.md, every one optional; typed in the project by its option classes. A misspelt name does not compile. */
 export interface TaskflowOptionsInput {
-  [branch: string]: any;
+  engine?: 'local' | 'cluster';
+  /** `type` and what it needs; for Postgres also TypeORM's own options. */
+  repository?: {
+    type?: 'sqlite' | 'better-sqlite3' | 'postgres' | 'mysql' | 'mariadb' | 'lakebase' | 'custom' | 'typeorm';
+    [option: string]: any;
+  };
+  eventLog?: {
+    eventLogPath?: string;
+    maxSizeBytesPerFile?: number;
+    maxAgePerFile?: number;
+    retentionCount?: number;
+    maxUnflushedBytes?: number;
+    minFreeBytes?: number;
+    lockTimeoutMs?: number;
+    onFailure?: 'stay' | 'exit';
+  };
+  flush?: {
+    flushIntervalMs?: number;
+    maxBatchSize?: number;
+    circuitBreakerThreshold?: number;
+    circuitBreakerDurationMs?: number;
+    worker?: 'process' | 'inline';
+  };
+  guard?: {
+    backpressure?: {
+      maxTasksPerWindow?: number;
+      maxTasksPerUserWindow?: number;
+      windowSizeMs?: number;
+      maxQueuedSize?: number;
+      maxDelayedSize?: number;
+    };
+    slots?: { maxExecutionGlobal?: number; maxExecutionPerUser?: number; slotTimeoutMs?: number };
+    dlq?: { maxSize?: number; ttlMs?: number; maxRetries?: number };
+  };
+  stream?: {
+    streamBufferSize?: number;
+    streamRetentionMs?: number;
+    maxSubscribersPerTask?: number;
+    maxSubscribersPerUser?: number;
+    maxSubscribers?: number;
+    keepAliveMs?: number;
+    maxAgeMs?: number;
+    exposeErrorMessages?: boolean;
+  };
+  executor?: { enabled?: boolean; heartbeatIntervalMs?: number; defaultTimeoutMs?: number; tickIntervalMs?: number; retry?: RetryOptions };
+  recovery?: { staleThresholdMs?: number; scanIntervalMs?: number; maxConcurrentRecoveries?: number; maxRecoveriesPerTask?: number };
+  cluster?: {
+    leaseTtlMs?: number;
+    beatIntervalMs?: number;
+    listen?: boolean;
+    pollIntervalMs?: number;
+    maxExecutionPerNode?: number;
+    idleAfterMs?: number;
+  };
+  shutdown?: { timeoutMs?: number; forceKillTimeoutMs?: number };
+  limits?: { maxInputBytes?: number; maxEventBytes?: number; maxResultBytes?: number; maxDepth?: number };
+  retention?: { completedTtlMs?: number; failedTtlMs?: number; sweepIntervalMs?: number };
+  hooks?: TaskflowHooks;
 }
 export interface TaskflowHooks {
   readonly tracer?: unknown;
@@ -287,6 +378,31 @@ export interface TaskflowHooks {
 }
 export declare function createHooks(parts: { tracer?: unknown; meter?: unknown; logger?: unknown }): TaskflowHooks;
 export declare const LastEventId: () => ParameterDecorator;
+export interface TaskSseSelection extends OwnerOption {
+  ref: TaskRef;
+  /** Default: Last-Event-ID, header or query. */ lastSeq?: number | undefined;
+}
+/**
+ * An `@Sse` route whose stream is opened after guards and before interceptors: refusals keep their status whatever surrounds the route.
+ * The method gets the stream by `@TaskEvents()` and returns it.
+ */
+export declare function TaskSse(
+  path: string | string[],
+  select: (context: ExecutionContext) => TaskSseSelection | Promise<TaskSseSelection>,
+): MethodDecorator;
+export declare const TaskEvents: () => ParameterDecorator;
+/** Cursors of `sseMany` from the composite `Last-Event-ID`, or undefined. */
+export declare const LastEventIds: () => ParameterDecorator;
+/** A provider that wraps every attempt. Lower `order` is further out. */
+export declare function TaskInterceptor(options?: { order?: number }): ClassDecorator;
+export interface TaskInterceptor {
+  intercept(run: { readonly task: Task; readonly context: TaskContext }, next: () => Promise<unknown>): Promise<unknown>;
+}
+/** A method of a provider that hears of tasks after the event is durable. It gets the Task; it changes nothing. */
+export declare function OnTask(
+  event: 'started' | 'retried' | 'completed' | 'failed' | 'cancelled' | 'recovered',
+  handler?: Type<TaskHandler> | string,
+): MethodDecorator;
 export declare const InjectTaskflowOptions: () => ParameterDecorator & PropertyDecorator;
 export declare class TaskflowExceptionFilter {}
 
@@ -355,8 +471,8 @@ export declare class SubscriberLimitError extends TaskSystemError {
   readonly retryAfterMs: number;
 }
 export declare class BackpressureError extends TaskSystemError {
-  readonly limit: 'global' | 'user' | 'queue' | 'run';
-  readonly retryAfterMs: number;
+  readonly limit: 'global' | 'user' | 'queue' | 'delayed' | 'slot' | 'run';
+  /** Exact for windows; left out where no number can be right. */ readonly retryAfterMs?: number;
 }
 export declare class SlotTimeoutError extends TaskSystemError {
   readonly timeoutMs: number;
@@ -389,5 +505,96 @@ export declare class TaskFailedError extends TaskSystemError {
 export declare class TaskCancelledError extends TaskSystemError {
   readonly task: Task;
 }
+export declare class TaskExpiredError extends TaskSystemError {}
+/** Thrown by handlers: the next attempt comes after this long, whatever the backoff says. `countsAsAttempt: false` burns none (at most 1,000 times). */
+export declare class RetryLaterError extends Error {
+  constructor(options: { retryAfterMs: number; countsAsAttempt?: boolean; message?: string; cause?: unknown });
+}
 /** Thrown by handlers: no further attempt. */
 export declare class NonRetryableError extends Error {}
+
+// ── nestjs-taskflow/client (browsers and Node; no dependency) ───────────────────────────────────────────────────────────────────
+export declare namespace client {
+  /** What `data` of an SSE message holds. */
+  interface TaskMessage<P = any> {
+    readonly seq: number;
+    readonly type: TaskEventType;
+    readonly eventName?: string;
+    readonly taskId: string;
+    readonly attempt: number;
+    readonly timestamp: number;
+    readonly payload?: P;
+  }
+  /** `ended`: the task's last event was seen; `missing`: 404; `refused`: 400, 401, 403; `closed`: by the caller. */
+  interface WatchEnd {
+    readonly reason: 'ended' | 'missing' | 'refused' | 'closed';
+    readonly status?: number;
+    readonly lastSeq: number;
+  }
+  interface WatchOptions<P = any> {
+    lastSeq?: number;
+    /** Asked again before every connection. */
+    headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+    credentials?: 'omit' | 'same-origin' | 'include';
+    signal?: AbortSignal;
+    fetch?: typeof fetch;
+    /** Browsers: no connection while the page is hidden. Default false. */
+    pauseWhenHidden?: boolean;
+    onEvent?(event: TaskMessage<P>): void;
+    /** History before `firstAvailableSeq` is gone; it goes on from there. */
+    onGap?(gap: { readonly firstAvailableSeq: number }): void;
+    onStatus?(status: 'connecting' | 'live' | 'waiting', detail: { readonly retryInMs?: number; readonly status?: number }): void;
+    onEnd?(end: WatchEnd): void;
+  }
+  interface TaskWatch<P = any> extends AsyncIterable<TaskMessage<P>> {
+    readonly lastSeq: number;
+    readonly done: Promise<WatchEnd>;
+    close(): void;
+  }
+  /** Begins at once; never throws later: `done` always resolves. */
+  function watchTask<P = any>(url: string | URL, options?: WatchOptions<P>): TaskWatch<P>;
+  /** For an endpoint of `sseMany`; `cursors` by task id. */
+  function watchTasks<P = any>(
+    url: string | URL,
+    options?: Omit<WatchOptions<P>, 'lastSeq'> & { cursors?: Record<string, number> },
+  ): AsyncIterable<TaskMessage<P>> & {
+    readonly cursors: Readonly<Record<string, number>>;
+    readonly done: Promise<WatchEnd>;
+    close(): void;
+  };
+}
+
+// ── nestjs-taskflow/testing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+export declare namespace testing {
+  /** Instead of TaskflowModule: a temporary folder, inline flush, a clock that stands still until it is moved, silent. */
+  class TaskflowTestingModule {
+    static forTest(options?: TaskflowOptionsInput): DynamicModule;
+  }
+  /** Injectable beside TaskSystem. */
+  class TaskflowTesting {
+    readonly clock: { now(): number; advance(ms: number): Promise<void> };
+    /** Until nothing is runnable at the clock's present time. */
+    drain(): Promise<void>;
+    /** Runs the next runnable task to the end of its attempt; null: none. */
+    runNext(): Promise<Task | null>;
+    submitted(handler?: Type<TaskHandler> | string): readonly Task[];
+    /** @throws an Error that shows what was submitted instead. */
+    expectSubmitted(handler: Type<TaskHandler> | string, input?: unknown): Task;
+    /** As after `kill -9`, in process: what was not synced is gone; then starts again. */
+    crash(): Promise<void>;
+    fail(what: 'log-full' | 'log-failed' | 'database-away' | 'database-silent' | null): void;
+  }
+  function taskContext(
+    overrides?: Partial<TaskContext>,
+  ): TaskContext & { readonly emitted: readonly { type: 'progress' | 'custom'; eventName?: string; payload?: unknown }[] };
+  function collect<P = any>(stream: TaskStream<P>, options?: { max?: number; timeoutMs?: number }): Promise<TaskEvent<P>[]>;
+}
+
+// ── nestjs-taskflow/health ──────────────────────────────────────────────────────────────────────────────────────────────────────
+export declare namespace health {
+  /** For @nestjs/terminus. `liveness` fails only where a restart helps; `readiness` while new work would be refused. */
+  class TaskflowHealthIndicator {
+    liveness(key?: string): Promise<Record<string, unknown>>;
+    readiness(key?: string): Promise<Record<string, unknown>>;
+  }
+}
