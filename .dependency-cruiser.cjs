@@ -1,26 +1,49 @@
 /**
  * The house: a floor imports only floors below it; within a floor, a folder imports only itself. Type imports count.
- * `lib/*.ts` is the root floor, above all folders.
+ * `lib/*.ts` is the root floor, above all folders: the composition root, which alone knows the engine that runs.
  */
 const FLOORS = [
   ['contracts', 'errors'],
   ['primitives', 'domain'],
   ['config'],
-  ['telemetry', 'decorators', 'http'],
-  ['event-log', 'repository'],
-  ['facts'],
-  ['guard', 'flush', 'stream'],
+  ['telemetry', 'http', 'lifecycle'],
+  ['repository', 'handlers'],
+  ['engines'],
+  ['guard', 'stream'],
   ['executor'],
-  ['intake', 'recovery'],
+  ['intake'],
+  ['dead-letters'],
   ['health', 'testing', 'client', 'cli'],
 ];
+
+/** The rooms of the local engine, by the same rule. */
+const LOCAL_ROOMS = [['wal', 'storage'], ['ledger', 'projection', 'queue'], ['startup'], ['cli']];
 
 /** Imports that are meant, and would break a floor's rule. Each one is a shape or an edge that the contract itself names. */
 const ALLOWED = {
   // Ports speak of the folded task; its shape lives beside its fold.
   contracts: ['^lib/errors/', '^lib/domain/task-state\\.ts$'],
   errors: ['^lib/contracts/'],
+  // The commands that open a log have the frame of all commands.
+  engines: ['^lib/cli/(arguments|command\\.interface|printable)\\.ts$'],
 };
+
+const SHARED = FLOORS.flat().filter((folder) => folder !== 'engines' && folder !== 'cli');
+
+/**
+ * Where the local engine and the floors around it still name each other, file by file. The engine contract
+ * (`contracts/engine.interface.ts`) is to replace each of them; nothing may be added.
+ */
+const SEAM_FROM_SHARED = [
+  'intake/(cancellation|intake)\\.service',
+  'intake/task-resolver\\.service',
+  'dead-letters/dead-letter\\.service',
+  'executor/executor\\.service',
+].map((file) => `^lib/${file}\\.ts$`);
+const SEAM_FROM_ENGINE = [
+  'engines/local/startup/(recovery|housekeeping)\\.service',
+  'engines/local/queue/(lane-table|fair-queue|dispatcher)',
+].map((file) => `^lib/${file}\\.ts$`);
 
 const folders = FLOORS.flat();
 const floorRules = FLOORS.flatMap((floor, level) =>
@@ -31,10 +54,22 @@ const floorRules = FLOORS.flatMap((floor, level) =>
       name: `floor-${folder}`,
       comment: `lib/${folder} imports itself and lower floors only: ${below.join(', ') || 'none'}`,
       severity: 'error',
-      from: { path: `^lib/${folder}/` },
+      from: { path: `^lib/${folder}/`, ...(folder === 'engines' ? { pathNot: SEAM_FROM_ENGINE } : {}) },
       to: { path: '^lib/', pathNot: [...open, ...(ALLOWED[folder] ?? [])] },
     };
   }),
+);
+const roomRules = LOCAL_ROOMS.flatMap((floor, level) =>
+  floor.map((room) => ({
+    name: `local-${room}`,
+    comment: `engines/local/${room} imports itself and lower rooms only: ${LOCAL_ROOMS.slice(0, level).flat().join(', ') || 'none'}`,
+    severity: 'error',
+    from: { path: `^lib/engines/local/${room}/` },
+    to: {
+      path: '^lib/engines/local/',
+      pathNot: [room, ...LOCAL_ROOMS.slice(0, level).flat()].map((name) => `^lib/engines/local/${name}/`),
+    },
+  })),
 );
 
 /** A package or module that only some places may import. */
@@ -50,6 +85,21 @@ module.exports = {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     ...floorRules,
+    ...roomRules,
+    {
+      name: 'shared-knows-no-engine',
+      comment: 'Only the composition root (lib/*.ts) and the commands know which engine runs.',
+      severity: 'error',
+      from: { path: `^lib/(${SHARED.join('|')})/`, pathNot: SEAM_FROM_SHARED },
+      to: { path: '^lib/engines/' },
+    },
+    {
+      name: 'engines-apart',
+      comment: 'An engine never imports another one.',
+      severity: 'error',
+      from: { path: '^lib/engines/([^/]+)/' },
+      to: { path: '^lib/engines/', pathNot: '^lib/engines/$1/' },
+    },
     {
       name: 'known-floor',
       comment: 'A new folder of lib needs its floor, above.',
@@ -57,8 +107,13 @@ module.exports = {
       from: { path: `^lib/(?!(${folders.join('|')})/)[^/]+/` },
       to: {},
     },
-    onlyIn('typeorm-in-repository', '(^|node_modules/)typeorm(/|$)', ['^lib/repository/'], 'typeorm only in repository/'),
-    onlyIn('fs-in-event-log', '^(node:)?fs(/promises)?$', ['^lib/event-log/'], 'node:fs only in event-log/'),
+    onlyIn(
+      'typeorm-in-repository',
+      '(^|node_modules/)typeorm(/|$)',
+      ['^lib/repository/', '^lib/engines/[^/]+/storage/'],
+      'typeorm only in repository/ and the storage of engines',
+    ),
+    onlyIn('fs-in-the-log', '^(node:)?fs(/promises)?$', ['^lib/engines/local/wal/'], 'node:fs only in the log'),
     onlyIn(
       'rxjs-in-stream',
       '(^|node_modules/)rxjs(/|$)',

@@ -1,17 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { WORK_SOURCE } from './config/taskflow.tokens.js';
 import type { TaskSystemStats } from './contracts/task-system.interface.js';
-import { EventLogService } from './event-log/event-log.service.js';
+import { EventLogService } from './engines/local/wal/event-log.service.js';
 import type { WorkSource } from './contracts/work-source.interface.js';
 import { ExecutorService } from './executor/executor.service.js';
-import { Overlay } from './facts/overlay.js';
-import { FlushService } from './flush/flush.service.js';
+import { Overlay } from './engines/local/ledger/overlay.js';
+import { FlushService } from './engines/local/projection/flush.service.js';
 import { GuardService } from './guard/guard.service.js';
-import { DeadLetterCount } from './recovery/dead-letter-count.service.js';
-import { DeadLetterService } from './recovery/dead-letter.service.js';
+import { DeadLetterCount } from './dead-letters/dead-letter-count.service.js';
+import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
-import { RecoveryService } from './recovery/recovery.service.js';
-import { StaleScan } from './recovery/stale-scan.service.js';
+import { RecoveryService } from './engines/local/startup/recovery.service.js';
+import { StaleScan } from './engines/local/startup/stale-scan.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 

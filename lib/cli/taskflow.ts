@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { NodeFileSystem } from '../event-log/node-file-system.js';
+import { NodeFileSystem } from '../engines/local/wal/node-file-system.js';
 import { SystemIdSource } from '../primitives/id-source.js';
 import { SystemClock } from '../primitives/system-clock.js';
 import { type CommandName, readArguments, USAGE, UsageError } from './arguments.js';
@@ -8,12 +8,12 @@ import { printable, printableLines } from './printable.js';
 
 /** Each loaded when it is called for: to load all that any of them needs takes longer than most of them work. */
 const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
-  inspect: async () => (await import('./inspect.command.js')).inspect,
-  verify: async () => (await import('./verify.command.js')).verify,
-  export: async () => (await import('./export.command.js')).exportEntries,
-  repair: async () => (await import('./repair.command.js')).repair,
-  adopt: async () => (await import('./adopt.command.js')).adopt,
-  'retry-dead': async () => (await import('./retry-dead.command.js')).retryDead,
+  inspect: async () => (await import('../engines/local/cli/inspect.command.js')).inspect,
+  verify: async () => (await import('../engines/local/cli/verify.command.js')).verify,
+  export: async () => (await import('../engines/local/cli/export.command.js')).exportEntries,
+  repair: async () => (await import('../engines/local/cli/repair.command.js')).repair,
+  adopt: async () => (await import('../engines/local/cli/adopt.command.js')).adopt,
+  'retry-dead': async () => (await import('../engines/local/cli/retry-dead.command.js')).retryDead,
 };
 
 function write(text: string): Promise<void> {

@@ -12,15 +12,15 @@ import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError } from '../errors/execution.errors.js';
 import { EventLogError } from '../errors/storage.errors.js';
 import { AttemptRunner } from './attempt-runner.js';
-import { Dispatcher, type LocalWorkSource, type StartedWork } from './dispatcher.js';
+import { Dispatcher, type LocalWorkSource, type StartedWork } from '../engines/local/queue/dispatcher.js';
 import { ExecutionCounters } from './execution-counters.js';
 import { ExecutionEnvironment } from './execution-environment.js';
-import { HandlerRegistry } from './handler-registry.js';
+import { HandlerRegistry } from '../handlers/handler-registry.js';
 import { Heartbeat } from './heartbeat.js';
 import { RunConclusion } from './run-conclusion.js';
 import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
 import { RunReport } from './run-report.js';
-import { workItemOf } from './work-item.js';
+import { workItemOf } from '../engines/local/queue/work-item.js';
 import { failpoint } from '../primitives/failpoint.js';
 
 export interface StopOptions {

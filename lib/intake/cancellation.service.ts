@@ -6,7 +6,7 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
-import { TaskReader } from '../facts/task-reader.service.js';
+import { TaskReader } from '../engines/local/ledger/task-reader.service.js';
 
 const MAX_REASON_CHARS = 1_000;
 

@@ -20,7 +20,7 @@ import { ConflictError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
 import { validateInput } from '../executor/input-validation.js';
 import { Deferred } from '../primitives/deferred.js';
-import { KeyReservations } from '../facts/key-reservations.service.js';
+import { KeyReservations } from '../engines/local/ledger/key-reservations.service.js';
 import type { AdmissionTicket } from '../guard/guard.service.js';
 import { GuardService } from '../guard/guard.service.js';
 import { CreatedEntries } from './created-entries.js';

@@ -1,5 +1,5 @@
 import type { LogFileSystem } from '../../lib/contracts/log-file-system.interface.js';
-import { NodeFileSystem } from '../../lib/event-log/node-file-system.js';
+import { NodeFileSystem } from '../../lib/engines/local/wal/node-file-system.js';
 
 const MUTATIONS = new Set(['write', 'rename', 'unlink', 'mkdir', 'ftruncate', 'fsync']);
 

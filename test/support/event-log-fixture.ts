@@ -7,8 +7,8 @@ import type { CommittedFrame, FrameSink, LogDraft, LogGroup, OpenedLog, ScannedF
 import type { LogFileSystem } from '../../lib/contracts/log-file-system.interface.js';
 import { taskId } from '../../lib/contracts/ids.js';
 import type { EventLogError } from '../../lib/errors/storage.errors.js';
-import { EventLogService } from '../../lib/event-log/event-log.service.js';
-import { NodeFileSystem } from '../../lib/event-log/node-file-system.js';
+import { EventLogService } from '../../lib/engines/local/wal/event-log.service.js';
+import { NodeFileSystem } from '../../lib/engines/local/wal/node-file-system.js';
 import { FakeClock, FakeIdSource } from './fake-clock.js';
 
 /** A group with a promise: what became of it. */

@@ -6,10 +6,10 @@ import type { SpanHandle, Telemetry } from '../../lib/contracts/telemetry.interf
 import type { ClaimedWork, SlotLease, WorkItem } from '../../lib/contracts/work-source.interface.js';
 import { snapshotOf } from '../../lib/domain/task-snapshot.js';
 import type { TaskState } from '../../lib/domain/task-state.js';
-import type { LocalWorkSource } from '../../lib/executor/dispatcher.js';
+import type { LocalWorkSource } from '../../lib/engines/local/queue/dispatcher.js';
 import { ExecutionEnvironment, type ExecutionSettings } from '../../lib/executor/execution-environment.js';
 import { ExecutorService } from '../../lib/executor/executor.service.js';
-import { HandlerRegistry } from '../../lib/executor/handler-registry.js';
+import { HandlerRegistry } from '../../lib/handlers/handler-registry.js';
 import { FactPortDouble } from './fact-port-double.js';
 import { FakeClock, FakeIdSource, settle } from './fake-clock.js';
 

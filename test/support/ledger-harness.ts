@@ -3,12 +3,12 @@ import type { FactDraft, FactOutcome } from '../../lib/contracts/fact-port.inter
 import { idempotencyKey, type TaskId, taskName } from '../../lib/contracts/ids.js';
 import type { EventLogEntry } from '../../lib/contracts/task-repository.interface.js';
 import { scopedKey } from '../../lib/domain/task-key.js';
-import { EventLogService } from '../../lib/event-log/event-log.service.js';
-import { Ledger } from '../../lib/facts/ledger.service.js';
-import { Overlay } from '../../lib/facts/overlay.js';
-import { TaskReader } from '../../lib/facts/task-reader.service.js';
+import { EventLogService } from '../../lib/engines/local/wal/event-log.service.js';
+import { Ledger } from '../../lib/engines/local/ledger/ledger.service.js';
+import { Overlay } from '../../lib/engines/local/ledger/overlay.js';
+import { TaskReader } from '../../lib/engines/local/ledger/task-reader.service.js';
 import { SystemIdSource } from '../../lib/primitives/id-source.js';
-import { CustomTaskStore } from '../../lib/repository/custom-task-store.js';
+import { CustomTaskStore } from '../../lib/engines/local/storage/custom/custom-task-store.js';
 import { FakeClock } from './fake-clock.js';
 import { MemoryTaskRepository } from './memory-task-repository.js';
 import { SimulatedDisk } from './simulated-disk.js';

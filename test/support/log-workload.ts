@@ -1,6 +1,6 @@
 import { EventLogError, EventLogFullError, EventLogLockedError } from '../../lib/errors/storage.errors.js';
 import { TaskSystemError } from '../../lib/errors/task-system.error.js';
-import { SegmentTail } from '../../lib/event-log/segment-tail.js';
+import { SegmentTail } from '../../lib/engines/local/wal/segment-tail.js';
 import { DiskWitness } from './disk-witness.js';
 import { draft, group, logFixture, type LogFixture } from './event-log-fixture.js';
 import { FakeClock } from './fake-clock.js';

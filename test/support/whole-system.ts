@@ -3,7 +3,7 @@ import type { Type } from '@nestjs/common';
 import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS_INPUT } from '../../lib/config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../lib/config/taskflow-options.interface.js';
 import type { TaskDefinition } from '../../lib/contracts/task-handler.interface.js';
-import { Overlay } from '../../lib/facts/overlay.js';
+import { Overlay } from '../../lib/engines/local/ledger/overlay.js';
 import { taskflowProviders } from '../../lib/taskflow.providers.js';
 import { TaskSystem } from '../../lib/task-system.js';
 import { FakeClock, FakeIdSource, settle } from './fake-clock.js';

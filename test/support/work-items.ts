@@ -1,6 +1,6 @@
 import { taskId, type TaskId } from '../../lib/contracts/ids.js';
 import type { WorkItem } from '../../lib/contracts/work-source.interface.js';
-import { FairQueue } from '../../lib/executor/fair-queue.js';
+import { FairQueue } from '../../lib/engines/local/queue/fair-queue.js';
 import { ExecutionSlots } from '../../lib/guard/execution-slots.js';
 import { FakeClock } from './fake-clock.js';
 

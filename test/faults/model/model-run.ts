@@ -2,7 +2,7 @@ import { expect } from '@jest/globals';
 import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
-import { RetentionService } from '../../../lib/recovery/retention.service.js';
+import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { HandDrivenWork } from '../../support/hand-driven-work.js';
 import { WholeSystem } from '../../support/whole-system.js';
 import { Account, type Known, keyOf, reasonOf } from './account.js';

@@ -4,7 +4,7 @@ export const DATABASE_MUTANTS = [
     id: 'tell-a-hit-from-a-miss',
     promise: 'P11',
     breaks: 'A task that never was costs one statement more than one of somebody else.',
-    file: 'lib/repository/quarantined-tasks.ts',
+    file: 'lib/engines/local/storage/rejected/quarantined-tasks.ts',
     edits: [["if (row['quarantined']) suspects.push(id);", "if (row['quarantined'] || !row['known']) suspects.push(id);"]],
     test: ['test/storage/repository/owners.spec.ts', 'on SQLite costs the same statements as one that never was: TaskSystem.getStatus'],
   },
@@ -12,7 +12,7 @@ export const DATABASE_MUTANTS = [
     id: 'cursor-outside-transaction',
     promise: 'P7',
     breaks: 'The cursor moves in a transaction of its own, after the rows.',
-    file: 'lib/repository/typeorm-projector.ts',
+    file: 'lib/engines/local/storage/typeorm-projector.ts',
     edits: [
       ['      await moveCursor(session, batch);\n', ''],
       [
@@ -29,7 +29,7 @@ export const DATABASE_MUTANTS = [
     id: 'cursor-unchecked',
     promise: 'P7',
     breaks: 'A batch is applied wherever the cursor is.',
-    file: 'lib/repository/cursor-rows.ts',
+    file: 'lib/engines/local/storage/cursor-rows.ts',
     edits: [
       ['  if (moved || (stored !== null && to.appliedSeq < stored.appliedSeq)) throw', '  if (moved && stored === undefined) throw'],
       ['AND "gen" = ? AND "applied_seq" = ? AND "owner_gen" <= ?`', 'AND ? >= 0 AND ? >= 0 AND "owner_gen" <= ?`'],
@@ -40,7 +40,7 @@ export const DATABASE_MUTANTS = [
     id: 'drop-generation-fence',
     promise: 'P7',
     breaks: 'A flusher of an older process of the log may write.',
-    file: 'lib/repository/cursor-rows.ts',
+    file: 'lib/engines/local/storage/cursor-rows.ts',
     edits: [
       [
         '  if (stored !== null && stored.ownerGen > to.ownerGen) throw new FencedWriterError(logId, to.ownerGen, stored.ownerGen);\n',
@@ -83,7 +83,7 @@ export const DATABASE_MUTANTS = [
     id: 'skip-missing-frame',
     promise: 'P7',
     breaks: 'The flusher goes on over an entry that is missing in the log.',
-    file: 'lib/flush/flush-loop.ts',
+    file: 'lib/engines/local/projection/flush-loop.ts',
     edits: [['      this.requireNext(frame, nextSeq);\n', '']],
     test: ['test/unit/flush/flush-loop.spec.ts', 'ends for good rather than skip an entry that is missing in the log'],
   },
@@ -91,7 +91,7 @@ export const DATABASE_MUTANTS = [
     id: 'flush-beyond-watermark',
     promise: 'P2',
     breaks: 'Another process reads the log behind what is durable.',
-    file: 'lib/event-log/segment-tail.ts',
+    file: 'lib/engines/local/wal/segment-tail.ts',
     edits: [['while (entries < limits.maxEntries && this.nextSeq <= upTo.seq) {', 'while (entries < limits.maxEntries) {']],
     test: ['test/storage/event-log/segment-tail.spec.ts', 'reads no byte past the watermark'],
   },
@@ -99,7 +99,7 @@ export const DATABASE_MUTANTS = [
     id: 'merge-histories',
     promise: 'P7',
     breaks: 'A database of another history is written to.',
-    file: 'lib/flush/cursor-check.ts',
+    file: 'lib/engines/local/projection/cursor-check.ts',
     edits: [
       [
         '  if (mark.crc === cursor.appliedCrc && mark.gen === cursor.gen && mark.lastSeq === cursor.appliedSeq) return;',

@@ -4,7 +4,7 @@ export const LOG_MUTANTS = [
     id: 'skip-frame-sync',
     promise: 'P1',
     breaks: 'A frame is acknowledged without a sync.',
-    file: 'lib/event-log/group-committer.ts',
+    file: 'lib/engines/local/wal/group-committer.ts',
     edits: [['      await this.writer.sync();\n    } catch (error) {', '    } catch (error) {']],
     test: [
       'test/faults/disk/power-failure.spec.ts',
@@ -15,7 +15,7 @@ export const LOG_MUTANTS = [
     id: 'acknowledge-before-sync',
     promise: 'P1',
     breaks: 'A frame is acknowledged while its sync is under way.',
-    file: 'lib/event-log/group-committer.ts',
+    file: 'lib/engines/local/wal/group-committer.ts',
     edits: [
       [
         '      await this.writer.sync();\n    } catch (error) {',
@@ -28,7 +28,7 @@ export const LOG_MUTANTS = [
     id: 'publish-before-sync',
     promise: 'P2',
     breaks: 'Streams and callers are given a frame before its sync.',
-    file: 'lib/event-log/group-committer.ts',
+    file: 'lib/engines/local/wal/group-committer.ts',
     edits: [
       [
         '      await this.writer.sync();\n    } catch (error) {',
@@ -42,7 +42,7 @@ export const LOG_MUTANTS = [
     id: 'ignore-poison',
     promise: 'P10',
     breaks: 'The log goes on after a failed sync.',
-    file: 'lib/event-log/group-committer.ts',
+    file: 'lib/engines/local/wal/group-committer.ts',
     edits: [
       ['    this.failure = new EventLogError(', '    const failure = new EventLogError('],
       ['this.sink.refused(waiting, this.failure)', 'this.sink.refused(waiting, failure)'],
@@ -54,7 +54,7 @@ export const LOG_MUTANTS = [
     id: 'keep-refused-bytes',
     promise: 'P10',
     breaks: 'Bytes of a frame that was refused on a full disk stay in the file.',
-    file: 'lib/event-log/segment-writer.ts',
+    file: 'lib/engines/local/wal/segment-writer.ts',
     edits: [['    await this.fs.ftruncate(this.file.fd, this.segment.sizeBytes);\n', '']],
     test: ['test/faults/disk/no-room.spec.ts', 'says so, and takes entries again within a second or two of there being room'],
   },
@@ -62,7 +62,7 @@ export const LOG_MUTANTS = [
     id: 'reuse-log-sequence',
     promise: 'P3',
     breaks: 'A frame is given the number of the last entry before it.',
-    file: 'lib/event-log/group-committer.ts',
+    file: 'lib/engines/local/wal/group-committer.ts',
     edits: [['firstSeq: segment.lastSeq + 1,', 'firstSeq: Math.max(1, segment.lastSeq),']],
     test: [
       'test/faults/disk/power-failure.spec.ts',
@@ -73,7 +73,7 @@ export const LOG_MUTANTS = [
     id: 'skip-folder-sync-at-rotation',
     promise: 'P1',
     breaks: 'The name of a new file is not synced before entries go into it.',
-    file: 'lib/event-log/segment-writer.ts',
+    file: 'lib/engines/local/wal/segment-writer.ts',
     edits: [['    await this.fs.fsync(folder);\n', '']],
     test: [
       'test/faults/disk/power-failure.spec.ts',
@@ -84,7 +84,7 @@ export const LOG_MUTANTS = [
     id: 'skip-header-sync',
     promise: 'P1',
     breaks: 'A new file gets its name before its header is synced.',
-    file: 'lib/event-log/segment-file.ts',
+    file: 'lib/engines/local/wal/segment-file.ts',
     edits: [['    await fs.fsync(fd);\n', '']],
     test: [
       'test/faults/disk/power-failure.spec.ts',
@@ -95,7 +95,7 @@ export const LOG_MUTANTS = [
     id: 'ignore-frame-checksum',
     promise: 'P1',
     breaks: 'A frame whose checksum is wrong is read all the same.',
-    file: 'lib/event-log/segment-reader.ts',
+    file: 'lib/engines/local/wal/segment-reader.ts',
     edits: [[' || crcOfFrameLine(line, body, salt) !== mark.crc) return null;', ') return null;']],
     test: ['test/storage/event-log/golden.spec.ts', 'is refused, by file and byte, and left as it is: flipped-byte'],
   },
@@ -103,7 +103,7 @@ export const LOG_MUTANTS = [
     id: 'ignore-frame-chain',
     promise: 'P1',
     breaks: 'A frame need not continue the one before it.',
-    file: 'lib/event-log/segment-verification.ts',
+    file: 'lib/engines/local/wal/segment-verification.ts',
     edits: [["  if (frame.prev !== segment.chain) return 'the frame does not continue the one before it';\n", '']],
     test: ['test/storage/event-log/golden.spec.ts', 'is refused, by file and byte, and left as it is: bad-chain'],
   },
@@ -111,7 +111,7 @@ export const LOG_MUTANTS = [
     id: 'drop-damage-as-torn',
     promise: 'P1',
     breaks: 'Damage before valid frames is dropped as if it were a torn end.',
-    file: 'lib/event-log/segment-verification.ts',
+    file: 'lib/engines/local/wal/segment-verification.ts',
     edits: [['    if (later !== null)\n', '    if (later === -1)\n']],
     test: ['test/storage/event-log/golden.spec.ts', 'is refused, by file and byte, and left as it is: flipped-byte-in-last'],
   },
@@ -119,7 +119,7 @@ export const LOG_MUTANTS = [
     id: 'serve-unsynced-tail',
     promise: 'P2',
     breaks: 'The last file is served as it was found, without being written and synced anew.',
-    file: 'lib/event-log/log-recovery.ts',
+    file: 'lib/engines/local/wal/log-recovery.ts',
     edits: [['if (last !== undefined && last.segment.count > 0) await this.rewrite(last);', '']],
     test: ['test/storage/event-log/unsynced-tail.spec.ts', 'has made it durable first: a frame whose sync failed, its pages clean'],
   },
@@ -127,7 +127,7 @@ export const LOG_MUTANTS = [
     id: 'keep-contradicting-frame',
     promise: 'P10',
     breaks: 'A repair keeps a frame that holds other entries than it says, as its checksum is right.',
-    file: 'lib/event-log/segment-survey.ts',
+    file: 'lib/engines/local/wal/repair/segment-survey.ts',
     edits: [['if (contradiction !== null && !isOfLaterRelease(contradiction)) {', 'if (contradiction === undefined) {']],
     test: ['test/storage/event-log/log-repair.spec.ts', 'keeps every proven entry, and only an unproven one is lost: frame-holds-less'],
   },
@@ -135,7 +135,7 @@ export const LOG_MUTANTS = [
     id: 'no-lock',
     promise: 'P12',
     breaks: 'Whoever holds the log is not looked for.',
-    file: 'lib/event-log/log-lock.ts',
+    file: 'lib/engines/local/wal/log-lock.ts',
     edits: [['      if (greeting !== null) return { greeting, stale };\n', '']],
     test: ['test/storage/event-log/log-lock.spec.ts', 'refuses the second one, saying who holds the log and where'],
   },
@@ -143,7 +143,7 @@ export const LOG_MUTANTS = [
     id: 'delete-segment-early',
     promise: 'P8',
     breaks: 'A file is deleted before the database has all of it.',
-    file: 'lib/event-log/segment-retention.ts',
+    file: 'lib/engines/local/wal/segment-retention.ts',
     edits: [
       [
         'segment.sealed && segment !== this.catalog.current && segment.lastSeq <= appliedSeq,',
@@ -160,7 +160,7 @@ export const LOG_MUTANTS = [
     id: 'delete-unconfirmed',
     promise: 'P8',
     breaks: 'Files are deleted by what the flusher reported, without asking the database.',
-    file: 'lib/event-log/segment-retention.ts',
+    file: 'lib/engines/local/wal/segment-retention.ts',
     edits: [
       [
         'const confirmed = Math.min(this.catalog.applied, await confirm());',
@@ -173,7 +173,7 @@ export const LOG_MUTANTS = [
     id: 'delete-frame-of-cursor',
     promise: 'P8',
     breaks: 'The frame at which the database stands is deleted with its file.',
-    file: 'lib/event-log/segment-retention.ts',
+    file: 'lib/engines/local/wal/segment-retention.ts',
     edits: [['segment.lastSeq < appliedSeq);', 'segment.lastSeq <= appliedSeq);']],
     test: ['test/storage/event-log/event-log.service.spec.ts', 'keeps the file with the frame at which the database stands'],
   },

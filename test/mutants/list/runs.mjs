@@ -49,7 +49,7 @@ export const RUN_MUTANTS = [
     id: 'forget-crashes',
     promise: 'P6',
     breaks: 'Crashes are not counted, so that a lethal task runs for ever.',
-    file: 'lib/recovery/recovery.service.ts',
+    file: 'lib/engines/local/startup/recovery.service.ts',
     edits: [['this.livedLong(state) ? 1 : state.recoveries + 1;', 'this.livedLong(state) ? 1 : 1;']],
     test: ['test/unit/system/recovery.spec.ts', 'is counted one by one until the loop is cut, and the count starts anew after a long run'],
   },
@@ -83,7 +83,7 @@ export const RUN_MUTANTS = [
     id: 'offer-a-page-of-old-rows',
     promise: 'P6',
     breaks: 'A waiting task is queued as a row had it, though it waits for a backoff since.',
-    file: 'lib/recovery/recovery.service.ts',
+    file: 'lib/engines/local/startup/recovery.service.ts',
     edits: [["return row.status === 'created' && this.executor.knows(row.id) ? null : row;", 'return row;']],
     test: ['test/unit/system/recovery.spec.ts', 'arrives when its task waits out a backoff since, does not start it again'],
   },
@@ -91,7 +91,7 @@ export const RUN_MUTANTS = [
     id: 'leave-orphans',
     promise: 'P6',
     breaks: 'Tasks that a dead process left running stay as they are.',
-    file: 'lib/recovery/recovery.service.ts',
+    file: 'lib/engines/local/startup/recovery.service.ts',
     edits: [
       [
         "else if (state.status === 'running' && state.owner !== this.log.owner)",
@@ -120,7 +120,7 @@ export const RUN_MUTANTS = [
     id: 'hide-lost-history',
     promise: 'P4',
     breaks: 'A stream is not told that history begins later than it asks.',
-    file: 'lib/facts/task-reader.service.ts',
+    file: 'lib/engines/local/ledger/task-reader.service.ts',
     edits: [
       [
         '    if (first !== undefined && first !== afterSeq + 1) throw new StreamOverflowError(afterSeq, first);\n',

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
-import { LogFolder } from '../../../lib/event-log/log-folder.js';
-import { LogRepair } from '../../../lib/event-log/log-repair.js';
-import { surveyLog } from '../../../lib/event-log/log-survey.js';
+import { LogFolder } from '../../../lib/engines/local/wal/log-folder.js';
+import { LogRepair } from '../../../lib/engines/local/wal/repair/log-repair.js';
+import { surveyLog } from '../../../lib/engines/local/wal/repair/log-survey.js';
 import { draft, logFixture, scanned } from '../../support/event-log-fixture.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { LOG_PATH } from '../../support/log-workload.js';
@@ -285,7 +285,7 @@ describe('the event log with damaged files', () => {
   }, 120_000);
 
   it('refuses an entry type and a format version that it does not know', async () => {
-    const { encodeSegmentHeader, framePrefix, frameCrc } = await import('../../../lib/event-log/frame.codec.js');
+    const { encodeSegmentHeader, framePrefix, frameCrc } = await import('../../../lib/engines/local/wal/frame.codec.js');
     const write = async (v: number, type: string): Promise<string> => {
       const disk = new SimulatedDisk();
       await disk.mkdir('/data');

@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LogEntry } from '../../../lib/contracts/log-entry.interface.js';
 import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
-import { LogFolder } from '../../../lib/event-log/log-folder.js';
-import { surveyLog } from '../../../lib/event-log/log-survey.js';
-import { NodeFileSystem } from '../../../lib/event-log/node-file-system.js';
+import { LogFolder } from '../../../lib/engines/local/wal/log-folder.js';
+import { surveyLog } from '../../../lib/engines/local/wal/repair/log-survey.js';
+import { NodeFileSystem } from '../../../lib/engines/local/wal/node-file-system.js';
 import { logFixture, scanned, temporaryFolder } from '../../support/event-log-fixture.js';
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/log-v1', import.meta.url));

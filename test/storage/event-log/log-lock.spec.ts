@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 import { EventLogLockedError } from '../../../lib/errors/storage.errors.js';
-import { NodeFileSystem } from '../../../lib/event-log/node-file-system.js';
+import { NodeFileSystem } from '../../../lib/engines/local/wal/node-file-system.js';
 import { draft, logFixture, temporaryFolder, type LogFixture } from '../../support/event-log-fixture.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
-import { LogCursorFile } from '../../../lib/event-log/cursor-file.js';
-import { SegmentTail } from '../../../lib/event-log/segment-tail.js';
+import { LogCursorFile } from '../../../lib/engines/local/wal/cursor-file.js';
+import { SegmentTail } from '../../../lib/engines/local/wal/segment-tail.js';
 import { draft, logFixture, type LogFixture } from '../../support/event-log-fixture.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { LOG_PATH } from '../../support/log-workload.js';

@@ -9,10 +9,10 @@ import type { TaskState } from '../../../lib/domain/task-state.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
-import { CursorMovedError, FencedWriterError } from '../../../lib/repository/flush.errors.js';
+import { CursorMovedError, FencedWriterError } from '../../../lib/engines/local/storage/flush.errors.js';
 import type { SqlSession } from '../../../lib/repository/sql-session.interface.js';
-import { TypeOrmProjector } from '../../../lib/repository/typeorm-projector.js';
-import { TypeOrmTaskStore } from '../../../lib/repository/typeorm-task-store.js';
+import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
+import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { DATABASES, ensureFolder, type TestDatabase } from '../../support/test-databases.js';
 

@@ -7,8 +7,8 @@ import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js';
-import { TypeOrmProjector } from '../../../lib/repository/typeorm-projector.js';
-import { TypeOrmTaskStore } from '../../../lib/repository/typeorm-task-store.js';
+import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
+import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { ensureFolder, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
 

@@ -7,7 +7,7 @@ import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { InitialSchema1764000000000 } from '../../../lib/repository/migrations/initial-schema.migration.js';
 import { MIGRATIONS_TABLE } from '../../../lib/repository/schema-names.js';
-import { TypeOrmTaskStore } from '../../../lib/repository/typeorm-task-store.js';
+import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { DATABASES, ensureFolder, type TestDatabase } from '../../support/test-databases.js';
 
 const ROW = {

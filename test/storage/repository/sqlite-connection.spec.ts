@@ -12,8 +12,8 @@ import { DatabaseConnection } from '../../../lib/repository/database.connection.
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { TASKFLOW_MIGRATIONS } from '../../../lib/repository/migrations/taskflow.migrations.js';
 import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js';
-import { TypeOrmProjector } from '../../../lib/repository/typeorm-projector.js';
-import { TypeOrmTaskStore } from '../../../lib/repository/typeorm-task-store.js';
+import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
+import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { ensureFolder } from '../../support/test-databases.js';

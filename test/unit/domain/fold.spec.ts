@@ -9,9 +9,9 @@ import type { Task } from '../../../lib/contracts/task.interface.js';
 import { cancelDataOf, fold, FoldGapError, isControl } from '../../../lib/domain/fold.js';
 import { applyEntry, stateOf, toStoredEvent } from '../../../lib/domain/task-snapshot.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
-import { admits, advance } from '../../../lib/facts/fact-gate.js';
-import { type PendingHead, pendingOf } from '../../../lib/facts/task-head.js';
-import { BatchProjection } from '../../../lib/repository/batch-projection.js';
+import { admits, advance } from '../../../lib/engines/local/ledger/fact-gate.js';
+import { type PendingHead, pendingOf } from '../../../lib/engines/local/ledger/task-head.js';
+import { BatchProjection } from '../../../lib/engines/local/storage/batch-projection.js';
 
 const ID = taskId('01890000-0000-7000-8000-000000000001');
 const HOME = 'home';

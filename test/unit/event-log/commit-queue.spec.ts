@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { taskId } from '../../../lib/contracts/ids.js';
-import { CommitQueue } from '../../../lib/event-log/commit-queue.js';
+import { CommitQueue } from '../../../lib/engines/local/wal/commit-queue.js';
 
 const group = (id: number, entries = 1, bytes = 0) => ({
   id,

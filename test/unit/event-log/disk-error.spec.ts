@@ -1,7 +1,7 @@
 import { getSystemErrorName } from 'node:util';
 import { constants } from 'node:os';
 import { describe, expect, it } from '@jest/globals';
-import { codeOf, isFull } from '../../../lib/event-log/disk-error.js';
+import { codeOf, isFull } from '../../../lib/engines/local/wal/disk-error.js';
 
 /** As node:fs makes it. */
 const systemError = (number: number): Error => Object.assign(new Error('write'), { errno: -number, code: getSystemErrorName(-number) });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LogDraft } from '../../../lib/contracts/event-log.interface.js';
 import { taskId } from '../../../lib/contracts/ids.js';
-import { bodyFault, decodeLine, lineBytesAtMost, linesOf, lineStamp, writeLine } from '../../../lib/event-log/entry.codec.js';
-import { FrameBuilder } from '../../../lib/event-log/frame-builder.js';
+import { bodyFault, decodeLine, lineBytesAtMost, linesOf, lineStamp, writeLine } from '../../../lib/engines/local/wal/entry.codec.js';
+import { FrameBuilder } from '../../../lib/engines/local/wal/frame-builder.js';
 import {
   crcOfFrameLine,
   decodeSeal,
@@ -10,7 +10,7 @@ import {
   encodeSeal,
   encodeSegmentHeader,
   parseFrameMark,
-} from '../../../lib/event-log/frame.codec.js';
+} from '../../../lib/engines/local/wal/frame.codec.js';
 
 const header = { v: 1, logId: '01890000-0000-7000-8000-000000000001', gen: 7, first: 42, prev: '9ae0daaf' };
 const draft = { type: 'progress' as const, taskId: taskId('t"\u{1F600}'), taskSeq: 3, attempt: 1, fence: 2, body: '{"payload":"ö"}' };

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { TaskHandlerOptions } from '../../../lib/contracts/task-handler.interface.js';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 import { ConflictError, HandlerNotFoundError } from '../../../lib/errors/request.errors.js';
-import { HandlerRegistry } from '../../../lib/executor/handler-registry.js';
+import { HandlerRegistry } from '../../../lib/handlers/handler-registry.js';
 import { SETTINGS } from '../../support/executor-harness.js';
 
 class Mailer {}

@@ -3,7 +3,7 @@ import type { TaskContext } from '../../../lib/contracts/task-handler.interface.
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
-import { FairQueue } from '../../../lib/executor/fair-queue.js';
+import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
 import { ExecutorHarness, SETTINGS } from '../../support/executor-harness.js';

@@ -3,7 +3,7 @@ import type { FactPort } from '../../../lib/contracts/fact-port.interface.js';
 import { type TaskId, taskId } from '../../../lib/contracts/ids.js';
 import { fold } from '../../../lib/domain/fold.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
-import { PreparedWork } from '../../../lib/executor/prepared-work.js';
+import { PreparedWork } from '../../../lib/engines/local/queue/prepared-work.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
 
 const idOf = (number: number): TaskId => taskId(`task-${number}`);

@@ -4,7 +4,7 @@ import type { TaskContext } from '../../../lib/contracts/task-handler.interface.
 import { isTerminal } from '../../../lib/domain/fold.js';
 import { isEnded } from '../../../lib/domain/task-state.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
-import { FairQueue } from '../../../lib/executor/fair-queue.js';
+import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
 import { ExecutorHarness } from '../../support/executor-harness.js';
 import { seededRandom } from '../../support/fake-clock.js';

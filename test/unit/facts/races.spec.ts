@@ -1,7 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import type { FactDraft } from '../../../lib/contracts/fact-port.interface.js';
 import type { TaskId } from '../../../lib/contracts/ids.js';
-import { FrameBuilder } from '../../../lib/event-log/frame-builder.js';
+import { FrameBuilder } from '../../../lib/engines/local/wal/frame-builder.js';
 import { settle } from '../../support/fake-clock.js';
 import { LedgerHarness } from '../../support/ledger-harness.js';
 

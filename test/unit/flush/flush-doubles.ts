@@ -2,9 +2,9 @@ import type { ScannedFrame, Watermark } from '../../../lib/contracts/event-log.i
 import { taskId } from '../../../lib/contracts/ids.js';
 import type { LogEntry } from '../../../lib/contracts/log-entry.interface.js';
 import type { AppliedBatch, FlushBatch, FlushCursor, Projector } from '../../../lib/contracts/task-store.interface.js';
-import type { FlushListener, FlushLoopOptions } from '../../../lib/flush/flusher.interface.js';
-import type { FrameSource } from '../../../lib/flush/frame-source.interface.js';
-import { CursorMovedError, FencedWriterError } from '../../../lib/repository/flush.errors.js';
+import type { FlushListener, FlushLoopOptions } from '../../../lib/engines/local/projection/flusher.interface.js';
+import type { FrameSource } from '../../../lib/engines/local/projection/frame-source.interface.js';
+import { CursorMovedError, FencedWriterError } from '../../../lib/engines/local/storage/flush.errors.js';
 
 export const LOG_ID = 'log-1';
 

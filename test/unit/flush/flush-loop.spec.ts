@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { EventLogCorruptError, RepositoryError } from '../../../lib/errors/storage.errors.js';
-import { FlushLoop } from '../../../lib/flush/flush-loop.js';
-import type { FlushLoopOptions } from '../../../lib/flush/flusher.interface.js';
-import { CursorMovedError, FencedWriterError } from '../../../lib/repository/flush.errors.js';
+import { FlushLoop } from '../../../lib/engines/local/projection/flush-loop.js';
+import type { FlushLoopOptions } from '../../../lib/engines/local/projection/flusher.interface.js';
+import { CursorMovedError, FencedWriterError } from '../../../lib/engines/local/storage/flush.errors.js';
 import { FakeClock, FakeIdSource, settle } from '../../support/fake-clock.js';
 import { down, LOG_ID, loopOptions, MemoryLog, MemoryProjector, oneToN, RecordedReports } from './flush-doubles.js';
 

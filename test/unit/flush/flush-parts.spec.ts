@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
-import { AppliedWaiters } from '../../../lib/flush/applied-waiters.js';
-import { checkCursor } from '../../../lib/flush/cursor-check.js';
-import { FlushLag } from '../../../lib/flush/flush-lag.js';
-import { SegmentRetention } from '../../../lib/flush/segment-retention.js';
+import { AppliedWaiters } from '../../../lib/engines/local/projection/applied-waiters.js';
+import { checkCursor } from '../../../lib/engines/local/projection/cursor-check.js';
+import { FlushLag } from '../../../lib/engines/local/projection/flush-lag.js';
+import { SegmentRetention } from '../../../lib/engines/local/projection/segment-retention.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 
 describe('checkCursor', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { WorkerMessage } from '../../../lib/flush/worker/worker-protocol.js';
-import { WorkerSession } from '../../../lib/flush/worker/worker-session.js';
-import { FencedWriterError } from '../../../lib/repository/flush.errors.js';
+import type { WorkerMessage } from '../../../lib/engines/local/projection/worker/worker-protocol.js';
+import { WorkerSession } from '../../../lib/engines/local/projection/worker/worker-session.js';
+import { FencedWriterError } from '../../../lib/engines/local/storage/flush.errors.js';
 import { FakeClock, FakeIdSource, settle } from '../../support/fake-clock.js';
 import { down, LOG_ID, loopOptions, MemoryLog, MemoryProjector } from './flush-doubles.js';
 

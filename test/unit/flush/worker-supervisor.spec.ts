@@ -2,10 +2,10 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { Watermark } from '../../../lib/contracts/event-log.interface.js';
 import { EventLogCorruptError, RepositoryError } from '../../../lib/errors/storage.errors.js';
-import type { WorkerProcess } from '../../../lib/flush/worker-supervisor.js';
-import { WorkerSupervisor } from '../../../lib/flush/worker-supervisor.js';
-import type { ParentMessage, WorkerMessage } from '../../../lib/flush/worker/worker-protocol.js';
-import { describeHalt } from '../../../lib/flush/worker/worker-protocol.js';
+import type { WorkerProcess } from '../../../lib/engines/local/projection/worker-supervisor.js';
+import { WorkerSupervisor } from '../../../lib/engines/local/projection/worker-supervisor.js';
+import type { ParentMessage, WorkerMessage } from '../../../lib/engines/local/projection/worker/worker-protocol.js';
+import { describeHalt } from '../../../lib/engines/local/projection/worker/worker-protocol.js';
 import { FakeClock, FakeIdSource, settle } from '../../support/fake-clock.js';
 import { LOG_ID, loopOptions, RecordedReports } from './flush-doubles.js';
 

@@ -3,11 +3,11 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Inject, Injectable, Logger, Module, Scope, type ModuleMetadata } from '@nestjs/common';
 import { DiscoveryModule, REQUEST } from '@nestjs/core';
 import { Test, type TestingModule, type TestingModuleBuilder } from '@nestjs/testing';
-import { TaskHandler } from '../../../lib/decorators/task-handler.decorator.js';
+import { TaskHandler } from '../../../lib/handlers/task-handler.decorator.js';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
-import type { HandlerDefinition } from '../../../lib/executor/handler-registry.js';
-import { TaskHandlerDefinitions } from '../../../lib/task-handler.definitions.js';
-import { TaskHandlerExplorer } from '../../../lib/task-handler.explorer.js';
+import type { HandlerDefinition } from '../../../lib/handlers/handler-registry.js';
+import { TaskHandlerDefinitions } from '../../../lib/handlers/task-handler.definitions.js';
+import { TaskHandlerExplorer } from '../../../lib/handlers/task-handler.explorer.js';
 
 @Injectable()
 class Mailer {

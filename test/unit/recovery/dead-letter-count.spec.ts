@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { TaskflowOptions } from '../../../lib/config/taskflow.options.js';
 import type { CommittedFact } from '../../../lib/contracts/task-history.interface.js';
-import { DeadLetterCount } from '../../../lib/recovery/dead-letter-count.service.js';
+import { DeadLetterCount } from '../../../lib/dead-letters/dead-letter-count.service.js';
 
 let count: DeadLetterCount;
 let commit: (types: readonly string[]) => void;

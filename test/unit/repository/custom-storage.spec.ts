@@ -7,9 +7,9 @@ import type { CursorFile, FlushCursor } from '../../../lib/contracts/task-store.
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
-import { splitAtPruned } from '../../../lib/repository/custom-projector.js';
-import { CursorMovedError } from '../../../lib/repository/flush.errors.js';
-import { createProjector, createTaskStore } from '../../../lib/repository/repository.factory.js';
+import { splitAtPruned } from '../../../lib/engines/local/storage/custom/custom-projector.js';
+import { CursorMovedError } from '../../../lib/engines/local/storage/flush.errors.js';
+import { createProjector, createTaskStore } from '../../../lib/engines/local/storage/repository.factory.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { MemoryTaskRepository } from '../../support/memory-task-repository.js';
 

@@ -10,7 +10,7 @@ for (const name of ['sqlite3', 'pg']) {
     throw new Error('Cannot find package');
   });
 }
-const { createTaskStore } = await import('../../../lib/repository/repository.factory.js');
+const { createTaskStore } = await import('../../../lib/engines/local/storage/repository.factory.js');
 
 describe('A missing database driver', () => {
   it.each([

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RepositoryOptions } from '../../../lib/config/repository.options.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
-import { projectorConfigOf } from '../../../lib/repository/projector-config.js';
+import { projectorConfigOf } from '../../../lib/engines/local/storage/projector-config.js';
 
 const options = (given: object): RepositoryOptions => given as RepositoryOptions;
 

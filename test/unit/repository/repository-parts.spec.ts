@@ -4,7 +4,7 @@ import { taskId } from '../../../lib/contracts/ids.js';
 import { retryWhileBusy } from '../../../lib/repository/busy-retry.js';
 import { isConnectionError, isDataError, unavailable } from '../../../lib/repository/database-errors.js';
 import { POSTGRES } from '../../../lib/repository/dialect.js';
-import { entryOfLine, eventBody, lineOf } from '../../../lib/repository/log-line.js';
+import { entryOfLine, eventBody, lineOf } from '../../../lib/engines/local/storage/log-line.js';
 import { StatementGate } from '../../../lib/repository/statement-gate.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { FakeClock } from '../../support/fake-clock.js';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { OwnerOption, TaskRef } from '../../../lib/contracts/task-system.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { DeadLetterService } from '../../../lib/recovery/dead-letter.service.js';
+import { DeadLetterService } from '../../../lib/dead-letters/dead-letter.service.js';
 import { TaskSystem } from '../../../lib/task-system.js';
 import { answerOf, type Call, OF_A_TASK, refsOf } from '../../support/owner-attacks.js';
 import { HandDrivenWork } from '../../support/hand-driven-work.js';

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { DeadLetterCensus } from '../../../lib/facts/dead-letter-census.service.js';
-import { DeadLetterService } from '../../../lib/recovery/dead-letter.service.js';
-import { RetentionService } from '../../../lib/recovery/retention.service.js';
+import { DeadLetterCensus } from '../../../lib/engines/local/ledger/dead-letter-census.service.js';
+import { DeadLetterService } from '../../../lib/dead-letters/dead-letter.service.js';
+import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { FACT_PORT } from '../../../lib/config/taskflow.tokens.js';
 import type { FactPort } from '../../../lib/contracts/fact-port.interface.js';
 import { seededRandom } from '../../support/fake-clock.js';

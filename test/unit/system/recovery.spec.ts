@@ -5,8 +5,8 @@ import type { TaskDefinition } from '../../../lib/contracts/task-handler.interfa
 import type { StoredEvent } from '../../../lib/contracts/task-event.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import type { TaskStore } from '../../../lib/contracts/task-store.interface.js';
-import { RecoveryService } from '../../../lib/recovery/recovery.service.js';
-import { RetentionService } from '../../../lib/recovery/retention.service.js';
+import { RecoveryService } from '../../../lib/engines/local/startup/recovery.service.js';
+import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { settle } from '../../support/fake-clock.js';
 import { HandDrivenWork } from '../../support/hand-driven-work.js';
 import { WholeSystem } from '../../support/whole-system.js';

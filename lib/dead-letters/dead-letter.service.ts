@@ -1,0 +1,172 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
+import { TaskflowOptions } from '../config/taskflow.options.js';
+import type { Clock } from '../contracts/clock.interface.js';
+import type { FactPort } from '../contracts/fact-port.interface.js';
+import type { OwnerOption, Page, TaskRef } from '../contracts/task-system.interface.js';
+import type { Task } from '../contracts/task.interface.js';
+import type { Telemetry } from '../contracts/telemetry.interface.js';
+import { decodeCursor, encodeCursor, pageLimit } from '../domain/page-cursor.js';
+import { ownerOf, requireIdentifier } from '../domain/owner.js';
+import { snapshotOf } from '../domain/task-snapshot.js';
+import { changed, type TaskState } from '../domain/task-state.js';
+import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
+import { ExecutorService } from '../executor/executor.service.js';
+import { DeadLetterCensus } from '../engines/local/ledger/dead-letter-census.service.js';
+import { TaskList } from '../engines/local/ledger/task-list.service.js';
+import { TaskReader } from '../engines/local/ledger/task-reader.service.js';
+import { TaskResolver } from '../intake/task-resolver.service.js';
+import { Readiness } from '../lifecycle/readiness.js';
+
+export interface DeadLetterListOptions extends OwnerOption {
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly name?: string | undefined;
+  readonly tag?: string | undefined;
+}
+
+const LIST_OPTIONS = ['limit', 'cursor', 'name', 'tag'] satisfies (keyof DeadLetterListOptions)[];
+/** Rows looked at in one go by `retryAll`. */
+const SWEEP = 100;
+
+/**
+ * Failed tasks that were not removed, younger than `ttlMs`, the newest `maxSize`: a question to durable state, so that a restart
+ * changes nothing.
+ */
+@Injectable()
+export class DeadLetterService {
+  /** Retries by hand since the process started. */
+  retried = 0;
+
+  constructor(
+    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(FACT_PORT) private readonly facts: FactPort,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly readiness: Readiness,
+    private readonly tasks: TaskList,
+    private readonly reader: TaskReader,
+    private readonly resolver: TaskResolver,
+    private readonly census: DeadLetterCensus,
+    private readonly executor: ExecutorService,
+  ) {}
+
+  /** Newest first. @throws RepositoryError when the database did not answer, or a custom repository has no `list`. */
+  async list(options: DeadLetterListOptions = {}): Promise<Page<Task>> {
+    await this.readiness.wait();
+    const owner = ownerOf(options, LIST_OPTIONS);
+    const limit = pageLimit(options.limit);
+    const from = decodeCursor(options.cursor);
+    const seen = from?.count ?? 0;
+    const page = await this.tasks.page({
+      limit: Math.min(limit, Math.max(1, this.options.guard.dlq.maxSize - seen)),
+      deadLetteredSince: this.since(),
+      ...(owner === undefined ? {} : { userId: owner }),
+      ...(options.name === undefined ? {} : { name: requireIdentifier('name', options.name) }),
+      ...(options.tag === undefined ? {} : { tag: requireIdentifier('tag', options.tag) }),
+      ...(from === undefined ? {} : { after: from }),
+    });
+    const held = seen >= this.options.guard.dlq.maxSize ? [] : page.items;
+    // Others count too, whatever is asked for.
+    const isFiltered = owner !== undefined || options.name !== undefined || options.tag !== undefined;
+    const items = isFiltered ? held.slice(0, await this.countNewest(held)) : held;
+    const count = seen + items.length;
+    const more = page.next !== null && items.length === page.items.length && count < this.options.guard.dlq.maxSize;
+    return { items: items.map(snapshotOf), nextCursor: more ? encodeCursor({ ...page.next!, count }) : null };
+  }
+
+  /** Opens a new round. @throws ConflictError when not dead-lettered or `maxRetries` is used up; NotFoundError. */
+  async retry(ref: TaskRef, options?: OwnerOption): Promise<Task> {
+    await this.readiness.wait();
+    return snapshotOf(await this.reopen(await this.resolver.require(ref, ownerOf(options))));
+  }
+
+  /** Retries all that the filter takes and that have rounds left. @returns how many were. */
+  async retryAll(filter: (task: Task) => boolean = () => true): Promise<number> {
+    if (typeof filter !== 'function') throw new ValidationError('filter', 'must be a function');
+    const chosen: Task[] = [];
+    for (let cursor: string | undefined; ;) {
+      const page = await this.list({ limit: SWEEP, cursor });
+      chosen.push(...page.items.filter(filter));
+      if (page.nextCursor === null) break;
+      cursor = page.nextCursor;
+    }
+    let retried = 0;
+    for (const task of chosen) {
+      const done = await this.retry(task).catch((error: unknown) => {
+        // Retried, used up or pruned meanwhile: not ours to count.
+        if (ConflictError.is(error) || NotFoundError.is(error)) return null;
+        throw error;
+      });
+      if (done !== null) retried++;
+    }
+    return retried;
+  }
+
+  /** Takes it out of the queue; the task stays failed. False when it is not dead-lettered. @throws NotFoundError. */
+  async remove(ref: TaskRef, options?: OwnerOption): Promise<boolean> {
+    await this.readiness.wait();
+    const state = await this.resolver.require(ref, ownerOf(options));
+    this.requireHome(state);
+    if (!(await this.holds(state))) return false;
+    const outcome = await this.facts.append([
+      { type: 'dlq-removed', taskId: state.id, expect: { status: ['failed'], fence: state.fence, life: state.life } },
+    ]);
+    return outcome.kind === 'ok';
+  }
+
+  /** Since when a failed task counts as a dead letter, or null: what a caller is shown. */
+  visible(state: TaskState): TaskState {
+    return state.deadLetteredAt !== null && state.deadLetteredAt < this.since() ? changed(state, { deadLetteredAt: null }) : state;
+  }
+
+  /** @throws RepositoryError when the database did not answer. */
+  size(): Promise<number> {
+    return this.census.count(this.since(), this.options.guard.dlq.maxSize);
+  }
+
+  private async reopen(state: TaskState): Promise<TaskState> {
+    this.requireHome(state);
+    const { maxRetries } = this.options.guard.dlq;
+    if (!(await this.holds(state)))
+      throw new ConflictError('NOT_DEAD_LETTERED', `The task is ${state.status} and not in the dead-letter queue.`);
+    if (state.life > maxRetries)
+      throw new ConflictError('RETRIES_EXHAUSTED', `The task was retried by hand ${maxRetries} times, which is the limit.`);
+    const data = { reason: 'manual', runAt: this.clock.now(), delayMs: 0 };
+    const expect = { status: ['failed'] as const, fence: state.fence, life: state.life };
+    const outcome = await this.facts.append([{ type: 'retry', taskId: state.id, data, expect }]);
+    if (outcome.kind !== 'ok') throw new ConflictError('NOT_DEAD_LETTERED', 'The task was retried, removed or pruned at the same moment.');
+    this.retried += 1;
+    this.telemetry.count('taskflow.tasks.retried', 1, { 'taskflow.task.name': state.name });
+    this.executor.enqueue(outcome.task);
+    return { ...outcome.task, input: state.input };
+  }
+
+  private async holds(state: TaskState): Promise<boolean> {
+    if (state.status !== 'failed' || state.deadLetteredAt === null || state.deadLetteredAt < this.since()) return false;
+    return this.isAmongNewest(state);
+  }
+
+  private isAmongNewest(state: TaskState): Promise<boolean> {
+    return this.census.isAmongNewest(state, this.since(), this.options.guard.dlq.maxSize);
+  }
+
+  /** How many of these, newest first, are among the newest `maxSize` of all: a search by halves. */
+  private async countNewest(states: readonly TaskState[]): Promise<number> {
+    let [from, to] = [0, states.length];
+    for (let at = to - 1; from < to; at = (from + to) >> 1) {
+      if (await this.isAmongNewest(states[at]!)) from = at + 1;
+      else to = at;
+    }
+    return from;
+  }
+
+  private requireHome(state: TaskState): void {
+    if (!this.reader.isHome(state))
+      throw new ConflictError('HOME_ELSEWHERE', 'The task belongs to the log of another process; retry it there.');
+  }
+
+  private since(): number {
+    return this.clock.now() - this.options.guard.dlq.ttlMs;
+  }
+}

@@ -1,0 +1,109 @@
+import type { LogDraft } from '../../../contracts/event-log.interface.js';
+import type { TaskStore, UnfinishedHome } from '../../../contracts/task-store.interface.js';
+import type { TaskState } from '../../../domain/task-state.js';
+import { logIdOf } from '../wal/repair/log-survey.js';
+import type { EventLogService } from '../wal/event-log.service.js';
+import { checkCursor } from '../projection/cursor-check.js';
+import { createTaskStore } from '../storage/repository.factory.js';
+import { LogCursorFile } from '../wal/cursor-file.js';
+import { UsageError } from '../../../cli/arguments.js';
+import type { CommandContext, CommandResult } from '../../../cli/command.interface.js';
+import { databasePorts, requireDatabaseFile, requiredRepository } from './database-access.js';
+import { AwaitedGroup, applyLog, withProjector, withWriter } from './log-application.js';
+import { locateLog } from './log-location.js';
+
+const PAGE = 500;
+/** As long as a start waits before it calls a home abandoned. */
+const SILENT_MS = 60_000;
+
+/** Unfinished tasks of a lost log become those of this one: entries first, then rows, so that a crash between is only a flush that is late. */
+export async function adopt(context: CommandContext): Promise<CommandResult> {
+  const { fs, args } = context;
+  const options = requiredRepository(args);
+  const { folder, eventLogPath } = await locateLog(fs, args.path);
+  const logId = await logIdOf(fs, folder);
+  if (logId === null) throw new UsageError(`no segment of ${folder.directory} says which log it belongs to: see taskflow log verify`);
+  if (args.home === logId) throw new UsageError(`${args.home} is this log itself`);
+  await requireDatabaseFile(fs, options);
+  const cursorFile = new LogCursorFile(fs, eventLogPath);
+  const store = createTaskStore(options, { ...databasePorts(context), cursorFile, logId: () => logId });
+  try {
+    await store.open();
+    const lost = (await store.unfinishedElsewhere(logId)).find(({ home }) => home === args.home);
+    if (lost === undefined) return await nothingThere(context, store, logId);
+    const refusal = refusalOf(lost, context.clock.now());
+    if (refusal !== null) return { exitCode: 1, report: { logId, home: args.home, done: false, tasks: [], refusal }, lines: [refusal] };
+    if (!args.yes) return plan(lost, logId);
+    const warnings: string[] = [];
+    const adopted = await withWriter(context, eventLogPath, (log, opened) =>
+      withProjector(
+        context,
+        options,
+        (line) => warnings.push(line),
+        async (projector) => {
+          const cursor = await projector.cursor(opened.logId);
+          const mark = cursor === null || cursor.appliedSeq === 0 ? undefined : await log.frameCrc(cursor.appliedSeq);
+          checkCursor(opened, cursor, mark, eventLogPath);
+          const tasks = await appendAdoptions(log, store, args.home);
+          await applyLog(log, projector, cursor);
+          return tasks;
+        },
+      ),
+    );
+    const lines = [...adopted.map((id) => `adopted   ${id}`), ...warnings];
+    lines.push(`${adopted.length} tasks of ${args.home} are now this log's (${logId}); the next start runs them`);
+    return { exitCode: 0, report: { logId, home: args.home, done: true, tasks: adopted, warnings }, lines };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Two processes would run the same tasks. */
+function refusalOf({ home, beatAt }: UnfinishedHome, now: number): string | null {
+  const silentMs = now - beatAt;
+  if (silentMs >= SILENT_MS) return null;
+  return `A process of log ${home} gave a sign of life ${Math.max(0, Math.round(silentMs / 1000))} s ago: its tasks are not lost. Stop it, or try again once it has been silent for ${SILENT_MS / 1000} s.`;
+}
+
+async function nothingThere({ args }: CommandContext, store: TaskStore, logId: string): Promise<CommandResult> {
+  const others = (await store.unfinishedElsewhere(logId)).map(({ home }) => home);
+  const lines = [`log ${args.home} has no unfinished tasks in this database`];
+  if (others.length > 0) lines.push(`logs that have: ${others.join(', ')}`);
+  return { exitCode: 0, report: { logId, home: args.home, done: args.yes, tasks: [], others }, lines };
+}
+
+function plan({ home, unfinished, appliedSeq }: UnfinishedHome, logId: string): CommandResult {
+  const lines = [
+    `${unfinished} unfinished tasks of log ${home}, which the database has up to entry ${appliedSeq}, would become tasks of log ${logId}`,
+    `what log ${home} had behind entry ${appliedSeq} is not in the database: if its folder still exists, start with it instead`,
+    'add --yes to do it',
+  ];
+  return { exitCode: 1, report: { logId, home, done: false, unfinished, appliedSeq }, lines };
+}
+
+async function appendAdoptions(log: EventLogService, store: TaskStore, home: string): Promise<string[]> {
+  const adopted: string[] = [];
+  let after: { at: number; id: string } | null = null;
+  for (;;) {
+    const page: TaskState[] = await store.unfinished(home, undefined, after, PAGE);
+    for (const each of page) adopted.push(each.id);
+    if (page.length > 0) {
+      const group = new AwaitedGroup(page.map(adoptionOf));
+      log.append(group);
+      await group.settled;
+    }
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return adopted;
+    after = { at: last.createdAt, id: last.id };
+  }
+}
+
+/** Of the task's own fence: an older one would be taken for something that came too late. */
+const adoptionOf = ({ id, attempt, fence }: TaskState): LogDraft => ({
+  type: 'adopted',
+  taskId: id,
+  taskSeq: undefined,
+  attempt,
+  fence,
+  body: '',
+});

@@ -1,0 +1,96 @@
+import type { FactDraft } from '../../../contracts/fact-port.interface.js';
+import { cancelDataOf, isControl } from '../../../domain/fold.js';
+import { isEnded } from '../../../domain/task-state.js';
+import type { PendingHead } from './task-head.js';
+
+/** The head before anything is known of a task: only `created` may follow. */
+const UNBORN: PendingHead = {
+  status: 'created',
+  attempt: 1,
+  fence: 0,
+  life: 1,
+  lastSeq: 0,
+  cancelRequest: null,
+  deadLettered: false,
+};
+
+/** After `created`: the same for every task. */
+const CREATED: PendingHead = Object.freeze({ ...UNBORN, lastSeq: 1 });
+
+/** True when the draft may follow this head: what it expects holds, and its type fits the state. */
+export function admits(head: PendingHead | null, draft: FactDraft): boolean {
+  if (draft.type === 'created') return head === null;
+  if (head === null) return false;
+  const { expect } = draft;
+  if (expect?.fence !== undefined && expect.fence !== head.fence) return false;
+  if (expect?.life !== undefined && expect.life !== head.life) return false;
+  if (expect?.status !== undefined && !expect.status.includes(head.status)) return false;
+  return fits(head, draft);
+}
+
+/** The transition table of DESIGN section 2, with the control entries. Callers' expectations are narrower; this holds whatever they forget. */
+function fits(head: PendingHead, draft: FactDraft): boolean {
+  switch (draft.type) {
+    case 'start':
+      return head.status === 'created' && head.cancelRequest === null;
+    case 'progress':
+    case 'custom':
+    case 'heartbeat':
+      return head.status === 'running';
+    // A run that was asked to stop ends cancelled, whoever ends it: were it put back instead, no `start` could ever follow.
+    case 'recovered':
+    case 'complete':
+      return head.status === 'running' && head.cancelRequest === null;
+    case 'error':
+      return (head.status === 'running' || head.status === 'created') && head.cancelRequest === null;
+    case 'retry':
+      if (draft.data?.['reason'] === 'manual') return head.status === 'failed' && head.deadLettered;
+      return head.status === 'running' && head.cancelRequest === null;
+    case 'cancelled':
+      return head.status === 'created' || head.status === 'running';
+    case 'cancel':
+      return head.status === 'running' && head.cancelRequest === null;
+    case 'dlq-removed':
+      return head.status === 'failed' && head.deadLettered;
+    case 'pruned':
+      return isEnded(head.status);
+    case 'adopted':
+      return !isEnded(head.status);
+    default:
+      return false;
+  }
+}
+
+/** What the next draft is checked against. `pruned` leaves nothing behind: null. */
+export function advance(head: PendingHead | null, draft: FactDraft): PendingHead | null {
+  if (head === null && draft.type === 'created') return CREATED;
+  const before = head ?? UNBORN;
+  const lastSeq = isControl(draft.type) ? before.lastSeq : before.lastSeq + 1;
+  switch (draft.type) {
+    case 'start':
+      return { ...before, lastSeq, status: 'running', fence: before.fence + 1 };
+    case 'retry': {
+      const reason = draft.data?.['reason'];
+      if (reason === 'manual') {
+        return { ...before, lastSeq, status: 'created', life: before.life + 1, attempt: 1, cancelRequest: null, deadLettered: false };
+      }
+      return { ...before, lastSeq, status: 'created', attempt: before.attempt + (reason === 'failed' ? 1 : 0) };
+    }
+    case 'recovered':
+      return { ...before, lastSeq, status: 'created' };
+    case 'complete':
+      return { ...before, lastSeq, status: 'completed' };
+    case 'error':
+      return { ...before, lastSeq, status: 'failed', deadLettered: true };
+    case 'cancelled':
+      return { ...before, lastSeq, status: 'cancelled' };
+    case 'cancel':
+      return { ...before, cancelRequest: cancelDataOf(draft.data ?? {}) };
+    case 'dlq-removed':
+      return { ...before, deadLettered: false };
+    case 'pruned':
+      return null;
+    default:
+      return lastSeq === before.lastSeq ? before : { ...before, lastSeq };
+  }
+}

@@ -1,0 +1,83 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Inject, Injectable } from '@nestjs/common';
+import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
+import type { TaskflowOptions } from '../../../config/taskflow.options.js';
+import type { Clock, IdSource } from '../../../contracts/clock.interface.js';
+import type { OpenedLog } from '../../../contracts/event-log.interface.js';
+import type { LogFileSystem } from '../../../contracts/log-file-system.interface.js';
+import type { TaskStore } from '../../../contracts/task-store.interface.js';
+import { LogCursorFile } from '../wal/cursor-file.js';
+import { LogFolder } from '../wal/log-folder.js';
+import { SegmentTail } from '../wal/segment-tail.js';
+import { projectorConfigOf } from '../storage/projector-config.js';
+import { createProjector } from '../storage/repository.factory.js';
+import { FlushLogger } from './flush-logger.js';
+import { noticesTo } from './flush-notice.js';
+import type { Flusher, FlushLoopOptions } from './flusher.interface.js';
+import { InlineFlusher } from './inline-flusher.js';
+import type { WorkerConfig } from './worker/worker-protocol.js';
+import { WorkerSupervisor } from './worker-supervisor.js';
+
+/** Decides where the flush loop of a log runs: in a worker process, or inline where the storage cannot cross to one. */
+@Injectable()
+export class FlusherFactory {
+  constructor(
+    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(ID_SOURCE) private readonly ids: IdSource,
+    @Inject(LOG_FILE_SYSTEM) private readonly fs: LogFileSystem,
+    private readonly logger: FlushLogger,
+  ) {}
+
+  /** @param store what a custom repository's rows are read through. */
+  create(log: OpenedLog, store: TaskStore): Flusher {
+    const repository = this.options.flush.worker === 'inline' ? undefined : projectorConfigOf(this.options.repository);
+    const loop = this.loopOptions(log);
+    return repository === undefined ? this.inline(loop, store) : this.inProcess({ loop, repository });
+  }
+
+  private loopOptions(log: OpenedLog): FlushLoopOptions {
+    const { flushIntervalMs, maxBatchSize, circuitBreakerThreshold, circuitBreakerDurationMs } = this.options.flush;
+    const { eventLogPath } = this.options.eventLog;
+    return {
+      logId: log.logId,
+      ownerGen: log.gen,
+      // What the start found, the start has checked; from here on it can only grow.
+      appliedAtLeast: 0,
+      eventLogPath,
+      flushIntervalMs,
+      maxBatchSize,
+      circuitBreakerThreshold,
+      circuitBreakerDurationMs,
+    };
+  }
+
+  private inline(loop: FlushLoopOptions, store: TaskStore): InlineFlusher {
+    const { clock, ids, fs } = this;
+    const folder = new LogFolder(fs, loop.eventLogPath);
+    const ports = { clock, ensureFolder: (path: string) => folder.create(path), sharesProcessWithLog: true };
+    const notices = noticesTo((notice) => this.logger.noticed(notice));
+    const beside = { store, cursorFile: new LogCursorFile(fs, loop.eventLogPath) };
+    const projector = createProjector(this.options.repository, ports, notices, beside);
+    return new InlineFlusher(loop, { source: new SegmentTail(fs, loop.eventLogPath), projector, clock, ids });
+  }
+
+  private inProcess(config: WorkerConfig): WorkerSupervisor {
+    // Paths in the options are relative to where the application stands now, also for a worker that follows much later.
+    const cwd = process.cwd();
+    return new WorkerSupervisor(config, {
+      fork: () => forkWorker(cwd),
+      clock: this.clock,
+      ids: this.ids,
+      onNotice: (notice) => this.logger.noticed(notice),
+      onLost: (how, inMs) => this.logger.workerLost(how, inMs),
+    });
+  }
+}
+
+const WORKER = fileURLToPath(new URL('./worker/flush-worker.js', import.meta.url));
+
+/** Without the flags of this process: a debugger's port is taken, a test runner's loader is none of ours. */
+const forkWorker = (cwd: string) =>
+  fork(WORKER, [], { cwd, execArgv: [], serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });

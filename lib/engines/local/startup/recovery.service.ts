@@ -1,0 +1,164 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { FACT_PORT, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../../../config/taskflow.tokens.js';
+import { TaskflowOptions } from '../../../config/taskflow.options.js';
+import type { FactDraft, FactPort } from '../../../contracts/fact-port.interface.js';
+import type { TaskId } from '../../../contracts/ids.js';
+import type { TaskStore } from '../../../contracts/task-store.interface.js';
+import type { Telemetry } from '../../../contracts/telemetry.interface.js';
+import type { TaskState } from '../../../domain/task-state.js';
+import { EventLogFullError } from '../../../errors/storage.errors.js';
+import { EventLogService } from '../wal/event-log.service.js';
+import { ExecutorService } from '../../../executor/executor.service.js';
+import { Overlay } from '../ledger/overlay.js';
+import { failpoint } from '../../../primitives/failpoint.js';
+
+const PAGE = 500;
+
+/**
+ * What the last process of this log left behind: running tasks go back to the queue at once, marked as crashed; waiting ones queue up.
+ * It never calls a handler: recovered tasks run as all others do, under slots, fences and timeouts.
+ */
+@Injectable()
+export class RecoveryService {
+  private recoveredCount = 0;
+  private failedCount = 0;
+  private cancelledCount = 0;
+  private stopped = false;
+
+  constructor(
+    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
+    @Inject(FACT_PORT) private readonly facts: FactPort,
+    @Inject(TASK_STORE) private readonly store: TaskStore,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly log: EventLogService,
+    private readonly overlay: Overlay,
+    private readonly executor: ExecutorService,
+  ) {}
+
+  /** Tasks put back since the start. */
+  get recovered(): number {
+    return this.recoveredCount;
+  }
+
+  /** Tasks that ended here since the start: their process died too often, or they were to be cancelled. */
+  get ended(): { readonly failed: number; readonly cancelled: number } {
+    return { failed: this.failedCount, cancelled: this.cancelledCount };
+  }
+
+  /** The tasks that the log's tail speaks of. Resolves when every running one is put back, or waits for room. */
+  async recoverTail(): Promise<void> {
+    await this.telemetry.span('taskflow.recovery.scan', {}, async () => {
+      const left = [...this.overlay.values()].map((head) => head.durable).filter((state) => state !== null);
+      await this.takeUp(left);
+    });
+  }
+
+  /** The running tasks of this home that only the database knows. @throws RepositoryError: call again later. */
+  async recoverRows(): Promise<void> {
+    await this.telemetry.span('taskflow.recovery.scan', {}, () => this.eachPage('running'));
+  }
+
+  /** The waiting tasks of this home, page by page, while the system already works. @throws RepositoryError: call again later. */
+  async queueRows(): Promise<void> {
+    await this.eachPage('created');
+  }
+
+  /** Tasks whose rows could not be read at the start, and now were. */
+  async takeUpKnown(ids: readonly TaskId[]): Promise<void> {
+    await this.takeUp(ids.map((id) => this.overlay.get(id)?.durable ?? null).filter((state) => state !== null));
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async eachPage(status: 'running' | 'created'): Promise<void> {
+    for (let after: { at: number; id: string } | null = null; !this.stopped;) {
+      const page: TaskState[] = await this.store.unfinished(this.log.logId, status, after, PAGE);
+      await this.takeUp(page.map((row) => this.newest(row)).filter((state) => state !== null));
+      const last = page[page.length - 1];
+      if (last === undefined || page.length < PAGE) return;
+      after = { at: last.createdAt, id: last.id };
+    }
+  }
+
+  /**
+   * What memory knows is newer than any row. A waiting task that it knows was taken up before, and may have come to wait for a backoff
+   * since its row was read; a running leftover may be known for no more than a cancel request that came before the recovery did.
+   */
+  private newest(row: TaskState): TaskState | null {
+    const head = this.overlay.get(row.id);
+    if (head === undefined) return row.status === 'created' && this.executor.knows(row.id) ? null : row;
+    return row.status === 'running' && head.durable?.status === 'running' ? head.durable : null;
+  }
+
+  private async takeUp(states: readonly TaskState[]): Promise<void> {
+    const running: Promise<void>[] = [];
+    for (const state of states) {
+      if (state.status === 'created') this.executor.enqueue(state);
+      // A task that this process started is no leftover.
+      else if (state.status === 'running' && state.owner !== this.log.owner) running.push(this.recover(state));
+    }
+    await Promise.all(running);
+  }
+
+  /** Puts one task back. Where the disk is full the task waits, and the start goes on. */
+  private async recover(state: TaskState): Promise<void> {
+    try {
+      await this.putBack(state);
+    } catch (error) {
+      if (!EventLogFullError.is(error)) throw error;
+      void this.facts
+        .whenAccepting('lifecycle')
+        .then(() => this.recover(state))
+        .catch(() => {}); // the log failed for good: the next start recovers it
+    }
+  }
+
+  private async putBack(state: TaskState): Promise<void> {
+    const pending = this.facts.pending(state.id);
+    const request = pending === undefined ? state.cancelRequest : pending.cancelRequest;
+    const outcome = await this.facts.append([request === null ? this.verdict(state) : this.cancelled(state, request)]);
+    if (outcome.kind !== 'ok') {
+      // A cancel request came in between: decide once more. Anything else means that the task is no leftover any more.
+      if (outcome.task?.status === 'running' && outcome.task.fence === state.fence) await this.putBack(outcome.task);
+      return;
+    }
+    failpoint('recovery.after-leftover');
+    this.tell(outcome.task);
+    if (outcome.task.status === 'created') this.executor.enqueue(outcome.task);
+  }
+
+  private tell({ status, name }: TaskState): void {
+    if (status === 'created') this.recoveredCount++;
+    else if (status === 'cancelled') this.cancelledCount++;
+    else this.failedCount++;
+    const counter = status === 'created' ? 'recovered' : status === 'cancelled' ? 'cancelled' : 'failed';
+    this.telemetry.count(`taskflow.tasks.${counter}`, 1, { 'taskflow.task.name': name });
+  }
+
+  private verdict(state: TaskState): FactDraft {
+    const recoveries = this.livedLong(state) ? 1 : state.recoveries + 1;
+    const expect = { status: ['running'] as const, fence: state.fence };
+    if (recoveries <= this.options.recovery.maxRecoveriesPerTask) {
+      return { type: 'recovered', taskId: state.id, data: { reason: 'crash', recoveries }, expect };
+    }
+    const error = {
+      name: 'CrashLoopError',
+      code: 'CRASH_LOOP',
+      message: `The process died ${recoveries} times in a row while this task ran.`,
+      retryable: false,
+    };
+    return { type: 'error', taskId: state.id, data: { error }, expect };
+  }
+
+  private cancelled(state: TaskState, { reason }: { readonly reason?: string }): FactDraft {
+    const expect = { status: ['running'] as const, fence: state.fence };
+    return { type: 'cancelled', taskId: state.id, ...(reason === undefined ? {} : { data: { reason } }), expect };
+  }
+
+  /** A run that beat for long before it died did not kill the process by itself: crashes are counted from one again. */
+  private livedLong(state: TaskState): boolean {
+    return (state.lastHeartbeatAt ?? 0) - (state.startedAt ?? 0) >= this.options.recovery.staleThresholdMs;
+  }
+}

@@ -1,0 +1,105 @@
+import type { LogEntry } from '../../../../contracts/log-entry.interface.js';
+import type { EventLogEntry, TaskRepository } from '../../../../contracts/task-repository.interface.js';
+import type {
+  AppliedBatch,
+  CursorFile,
+  FlushBatch,
+  FlushCursor,
+  Projector,
+  TaskStore,
+} from '../../../../contracts/task-store.interface.js';
+import { RepositoryError } from '../../../../errors/storage.errors.js';
+import { checkCursor } from '../cursor-rows.js';
+import { CustomIdentities } from './custom-identities.js';
+import { cursorIn } from './custom-task-store.js';
+import { unavailable } from '../../../../repository/database-errors.js';
+import { CursorMovedError, FencedWriterError } from '../flush.errors.js';
+
+/** What a custom repository is not given: `gap` is about the log, `adopted` about homes, of which it has one. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set(['gap', 'adopted']);
+
+/** Hands batches to a repository of the user's own: at least once, since its cursor is a file beside the log. */
+export class CustomProjector implements Projector {
+  private readonly identities: CustomIdentities;
+
+  constructor(
+    private readonly repository: TaskRepository,
+    /** The store on the same repository: it initialises and closes it, once for both. */
+    private readonly store: Pick<TaskStore, 'open'>,
+    private readonly cursorFile: CursorFile,
+  ) {
+    this.identities = new CustomIdentities(repository);
+  }
+
+  open(): Promise<void> {
+    return this.store.open();
+  }
+
+  cursor(logId: string): Promise<FlushCursor | null> {
+    return cursorIn(this.cursorFile, logId);
+  }
+
+  async apply(batch: FlushBatch): Promise<AppliedBatch> {
+    checkCursor(await this.cursor(batch.logId), batch);
+    try {
+      for (const entries of splitAtPruned(await this.completeEntries(batch.entries))) await this.repository.executeBatch(entries);
+      await this.cursorFile.write(batch.to);
+    } catch (error) {
+      throw unavailable(error, 'custom repository');
+    }
+    return { cursor: batch.to, quarantined: 0 };
+  }
+
+  isTransient(error: unknown): boolean {
+    if (error instanceof CursorMovedError || error instanceof FencedWriterError) return false;
+    return !(RepositoryError.is(error) && error.code === 'NOT_SUPPORTED');
+  }
+
+  /** The store closes the repository. */
+  async close(): Promise<void> {}
+
+  private async completeEntries(entries: readonly LogEntry[]): Promise<EventLogEntry[]> {
+    const complete: EventLogEntry[] = [];
+    for (const entry of entries) {
+      if (NOT_FORWARDED.has(entry.type) || entry.taskId === '') continue;
+      const identity = await this.identities.of(entry);
+      // A task that is not there was pruned by a later entry, before a crash: what led to it comes again and finds nothing.
+      if (identity === null) continue;
+      complete.push({
+        seq: entry.seq,
+        type: entry.type,
+        taskId: entry.taskId,
+        ...(entry.taskSeq === undefined ? {} : { taskSeq: entry.taskSeq }),
+        ...identity,
+        attempt: entry.attempt,
+        fence: entry.fence,
+        ownerId: entry.owner,
+        timestamp: entry.at,
+        data: entry.data,
+      });
+      if (entry.type === 'pruned') this.identities.forget(entry.taskId);
+    }
+    return complete;
+  }
+}
+
+/** `pruned` never shares a batch with another entry of its task, so that a repository may do deletions first or last. */
+export function splitAtPruned(entries: readonly EventLogEntry[]): EventLogEntry[][] {
+  const batches: EventLogEntry[][] = [];
+  let batch: EventLogEntry[] = [];
+  let touched = new Set<string>();
+  let pruned = new Set<string>();
+  for (const entry of entries) {
+    if (entry.type === 'pruned' ? touched.has(entry.taskId) : pruned.has(entry.taskId)) {
+      batches.push(batch);
+      batch = [];
+      touched = new Set();
+      pruned = new Set();
+    }
+    batch.push(entry);
+    touched.add(entry.taskId);
+    if (entry.type === 'pruned') pruned.add(entry.taskId);
+  }
+  if (batch.length > 0) batches.push(batch);
+  return batches;
+}

@@ -1,0 +1,55 @@
+import type { LogFileSystem } from '../../../contracts/log-file-system.interface.js';
+import type { CursorFile, FlushCursor } from '../../../contracts/task-store.interface.js';
+import { EventLogCorruptError } from '../../../errors/storage.errors.js';
+import { isMissing } from './disk-error.js';
+import { LogFolder } from './log-folder.js';
+
+const MAX_BYTES = 4096;
+
+/** `flush-cursor.json` in the log folder: how far a custom repository is. */
+export class LogCursorFile implements CursorFile {
+  private readonly folder: LogFolder;
+  private readonly path: string;
+
+  constructor(
+    private readonly fs: LogFileSystem,
+    eventLogPath: string,
+  ) {
+    this.folder = new LogFolder(fs, eventLogPath);
+    this.path = this.folder.path('flush-cursor.json');
+  }
+
+  /** Null: nothing was ever written. @throws EventLogCorruptError when the file is not a cursor. */
+  async read(): Promise<FlushCursor | null> {
+    const text = await this.text();
+    if (text === null) return null;
+    try {
+      const cursor = JSON.parse(text) as FlushCursor;
+      if (typeof cursor.logId === 'string' && Number.isSafeInteger(cursor.appliedSeq) && typeof cursor.appliedCrc === 'string')
+        return cursor;
+    } catch {
+      // Said below.
+    }
+    throw new EventLogCorruptError(this.path, 0, 'it is not a flush cursor; restore it, or remove it to apply the whole log again.');
+  }
+
+  async write(cursor: FlushCursor): Promise<void> {
+    await this.folder.replace(this.path, [Buffer.from(`${JSON.stringify(cursor)}\n`)]);
+  }
+
+  private async text(): Promise<string | null> {
+    let fd: number;
+    try {
+      fd = await this.fs.open(this.path, 'read');
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+    try {
+      const buffer = Buffer.alloc(MAX_BYTES);
+      return buffer.toString('utf8', 0, await this.fs.read(fd, buffer, 0, MAX_BYTES, 0));
+    } finally {
+      await this.fs.close(fd);
+    }
+  }
+}
