@@ -74,7 +74,7 @@ const ports: Provider[] = [
       const folder = new LogFolder(fs, eventLogPath);
       return createTaskStore(options.repository, {
         clock,
-        ensureFolder: (path) => folder.create(path),
+        ensureFile: (path) => folder.createFile(path),
         sharesProcessWithLog: true,
         cursorFile: new LogCursorFile(fs, eventLogPath),
         logId: () => log.logId,

@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { RepositoryError } from '../errors/storage.errors.js';
 import type { DatabaseTarget } from './database-target.js';
@@ -33,7 +32,8 @@ const OWN_SCHEMA = {
 
 async function openSqlite(file: string, ports: DatabasePorts): Promise<DataSource> {
   const driver = await sqliteDriver();
-  await ports.ensureFolder(dirname(file));
+  // SQLite gives its -wal and -shm the mode of the database, and would make that one readable by everybody.
+  await ports.ensureFile(file);
   const dataSource = new DataSource({ ...OWN_SCHEMA, type: 'sqlite', database: file, driver, logging: false } as DataSourceOptions);
   await dataSource.initialize();
   try {

@@ -38,6 +38,9 @@ export const isBusy = (error: unknown): boolean => {
   return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED';
 };
 
+/** The server ended a statement that ran into its time limit. The connection is as good as before. */
+export const isTooSlow = (error: unknown): boolean => errorCode(error) === '57014';
+
 export const isBrokenHandle = (error: unknown): boolean => BROKEN_HANDLE_CODES.has(errorCode(error));
 export const isWrongPassword = (error: unknown): boolean => errorCode(error) === '28P01';
 

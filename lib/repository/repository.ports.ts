@@ -7,8 +7,8 @@ export type DatabaseRole = 'reader' | 'writer' | 'confirm';
 /** What this floor needs of others to open a database. */
 export interface DatabasePorts {
   readonly clock: Clock;
-  /** Makes a folder and what is missing above it, 0700; leaves existing ones as they are. */
-  readonly ensureFolder: (folder: string) => Promise<void>;
+  /** Makes an empty file, 0600, and what folders are missing above it, 0700; leaves existing ones as they are. */
+  readonly ensureFile: (path: string) => Promise<void>;
   /** True in the process that owns the log: its statements must not wait inside the driver. */
   readonly sharesProcessWithLog: boolean;
 }

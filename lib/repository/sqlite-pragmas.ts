@@ -7,6 +7,8 @@ import { errorCode } from './database-errors.js';
 const FULL = 2;
 /** Each checkpoint syncs write-ahead log and database, on the disk that the event log syncs to; pages written often are carried over once. 16 MiB. */
 const PAGES_PER_CHECKPOINT = 4000;
+/** A reader that stays open keeps the write-ahead log growing; after it left, the file is cut to this when it is begun anew. */
+const LARGEST_IDLE_WAL_BYTES = 16 * 1024 * 1024;
 
 /**
  * Settings of one SQLite connection, read back: with `synchronous` below FULL a power loss would take the database behind
@@ -23,6 +25,7 @@ export async function applyPragmas(dataSource: DataSource, file: string, busyTim
     await pragma('synchronous = FULL');
     await pragma('foreign_keys = ON');
     await pragma(`wal_autocheckpoint = ${PAGES_PER_CHECKPOINT}`);
+    await pragma(`journal_size_limit = ${LARGEST_IDLE_WAL_BYTES}`);
     expectValue(file, 'journal_mode', await pragma('journal_mode'), 'wal');
     expectValue(file, 'synchronous', await pragma('synchronous'), FULL);
     expectValue(file, 'foreign_keys', await pragma('foreign_keys'), 1);

@@ -50,7 +50,7 @@ export class FlushHouse {
     this.log = new EventLogService(this.options, clock, ids, fs);
     this.store = createTaskStore(this.options.repository, {
       clock,
-      ensureFolder: (each) => logFolder.create(each),
+      ensureFile: (each) => logFolder.createFile(each),
       sharesProcessWithLog: true,
       cursorFile: new LogCursorFile(fs, path),
       logId: () => this.log.logId,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -19,9 +19,9 @@ import { dyingAt } from '../../support/dying-disk.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { draft, logFixture, scanned } from '../../support/event-log-fixture.js';
 import { scaled } from '../../support/fault-scale.js';
-import { ensureFolder } from '../../support/test-databases.js';
+import { ensureFile } from '../../support/test-databases.js';
 
-const ports = { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: false };
+const ports = { clock: new SystemClock(), ensureFile, sharesProcessWithLog: false };
 const targetIn = (path: string) => databaseTarget({ type: 'sqlite', database: join(path, 'tasks.db') });
 
 let root: string;
@@ -38,7 +38,7 @@ beforeAll(async () => {
   lost.add('start', unfinished[1]!);
   lost.complete(lost.created(randomUUID()).taskId);
   const path = join(root, 'sound');
-  await ensureFolder(path);
+  await mkdir(path, { recursive: true, mode: 0o700 });
   const projector = new TypeOrmProjector(new DatabaseConnection(targetIn(path), 'writer', ports), {
     keyConflict: () => undefined,
     quarantined: () => undefined,

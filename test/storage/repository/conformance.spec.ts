@@ -14,7 +14,7 @@ import type { SqlSession } from '../../../lib/repository/sql-session.interface.j
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
-import { DATABASES, ensureFolder, type TestDatabase } from '../../support/test-databases.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
 
 const newId = (): string => randomUUID();
 const suiteSeed = Number(process.env['TASKFLOW_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -30,7 +30,7 @@ for (const { name, available, create } of DATABASES) {
     beforeAll(async () => {
       database = await create();
       const target = databaseTarget(database.options as unknown as RepositoryOptions);
-      const ports = { clock: new SystemClock(), ensureFolder };
+      const ports = { clock: new SystemClock(), ensureFile };
       store = new TypeOrmTaskStore(target, { ...ports, sharesProcessWithLog: true });
       projector = new TypeOrmProjector(new DatabaseConnection(target, 'writer', { ...ports, sharesProcessWithLog: false }), {
         keyConflict: (taskId, holder) => conflicts.push({ taskId, holder }),
@@ -298,7 +298,7 @@ for (const { name, available, create } of DATABASES) {
       const other = new TypeOrmProjector(
         new DatabaseConnection(databaseTarget(database.options as unknown as RepositoryOptions), 'writer', {
           clock: new SystemClock(),
-          ensureFolder,
+          ensureFile,
           sharesProcessWithLog: false,
         }),
         {
@@ -335,7 +335,7 @@ for (const { name, available, create } of DATABASES) {
       }
       const target = databaseTarget(database.options as unknown as RepositoryOptions);
       const failing = new TypeOrmProjector(
-        new FailingConnection(target, 'writer', { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: false }),
+        new FailingConnection(target, 'writer', { clock: new SystemClock(), ensureFile, sharesProcessWithLog: false }),
         {
           keyConflict: () => undefined,
           quarantined: () => undefined,

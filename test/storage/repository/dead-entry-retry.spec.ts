@@ -11,7 +11,7 @@ import { CursorMovedError } from '../../../lib/engines/local/storage/flush.error
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { plantPoison, poison } from '../../support/poison.js';
-import { DATABASES, ensureFolder, type TestDatabase } from '../../support/test-databases.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
 
 for (const { name, available, create } of DATABASES) {
   (available ? describe : describe.skip)(`Dead entries on ${name}`, () => {
@@ -21,7 +21,7 @@ for (const { name, available, create } of DATABASES) {
 
     beforeAll(async () => {
       database = await create();
-      const ports = { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: false };
+      const ports = { clock: new SystemClock(), ensureFile, sharesProcessWithLog: false };
       connection = new DatabaseConnection(databaseTarget(database.options as unknown as RepositoryOptions), 'writer', ports);
       projector = new TypeOrmProjector(connection, { keyConflict: () => undefined, quarantined: () => undefined });
       await projector.open();

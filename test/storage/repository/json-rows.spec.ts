@@ -8,7 +8,7 @@ import { DatabaseConnection } from '../../../lib/repository/database.connection.
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { insertFromJson } from '../../../lib/repository/json-rows.js';
 import { inChunks, insertRows } from '../../../lib/repository/multi-row.js';
-import { ensureFolder } from '../../support/test-databases.js';
+import { ensureFile } from '../../support/test-databases.js';
 
 /** Each in a column next to others, where a wrong guess about one would show in all. */
 const TEXTS = ['', ' ', 'NULL', '0', '1.50', 'true', '{"a":[1,"x"]}', '"quoted"', "it's", 'a\nb\\n', '\u{1F600} é', 'x'.repeat(5000)];
@@ -22,7 +22,7 @@ describe('Rows that cross to SQLite as JSON', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'taskflow-json-'));
     const target = databaseTarget({ type: 'sqlite', database: join(folder, 'tasks.db') } as RepositoryOptions);
-    connection = new DatabaseConnection(target, 'writer', { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: false });
+    connection = new DatabaseConnection(target, 'writer', { clock: new SystemClock(), ensureFile, sharesProcessWithLog: false });
     await connection.open();
     await connection.run('CREATE TABLE things ("id" text PRIMARY KEY, "n" bigint, "t" text, "same" text, "none" text)');
   });

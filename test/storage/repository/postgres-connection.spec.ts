@@ -10,7 +10,7 @@ import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js'
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
-import { ensureFolder, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
+import { ensureFile, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
 
 const skipped = postgresUrl() === undefined;
 
@@ -19,7 +19,7 @@ const skipped = postgresUrl() === undefined;
   () => {
     let database: TestDatabase;
     const toClose: (() => Promise<unknown>)[] = [];
-    const ports = { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: true };
+    const ports = { clock: new SystemClock(), ensureFile, sharesProcessWithLog: true };
     const storeOf = (options: object): TypeOrmTaskStore => {
       const made = new TypeOrmTaskStore(databaseTarget(options as RepositoryOptions), ports);
       toClose.push(() => made.close());
@@ -70,6 +70,29 @@ const skipped = postgresUrl() === undefined;
       toClose.push(() => host.destroy());
       expect(await host.query('SELECT count(*)::int AS n FROM jobs.taskflow_migrations')).toEqual([{ n: 2 }]);
       expect(await host.query(`SELECT to_regclass('public.taskflow_tasks') AS t`)).toEqual([{ t: null }]);
+    });
+
+    it('delete a task whose events are too many for the time limit of a statement, in pieces that fit', async () => {
+      const options = { ...database.options, schema: 'slow_deletions', extra: { statement_timeout: 400 } };
+      const writer = projectorOf(options);
+      await writer.open();
+      const script = new EntryScript();
+      const { taskId } = script.created(randomUUID());
+      script.add('start', taskId);
+      for (let n = 0; n < 150; n++) script.add('progress', taskId);
+      script.complete(taskId);
+      const { cursor } = await writer.apply(script.batch(null));
+      await onServer(
+        `CREATE FUNCTION slow_deletions.slowly() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.005); RETURN OLD; END $$;
+         CREATE TRIGGER slowly BEFORE DELETE ON slow_deletions.taskflow_events FOR EACH ROW EXECUTE FUNCTION slow_deletions.slowly()`,
+        databaseUrl(),
+      );
+      script.add('pruned', taskId);
+      await writer.apply(script.batch(cursor));
+      const store = storeOf(options);
+      await store.open();
+      expect((await store.findByIds([taskId])).size).toBe(0);
+      expect(await store.entriesAfter(taskId, 0, 10)).toEqual([]);
     });
 
     it('have the tables that the entities describe, and text, never jsonb', async () => {

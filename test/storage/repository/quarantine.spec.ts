@@ -12,7 +12,7 @@ import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-pro
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { plantPoison, poison } from '../../support/poison.js';
-import { DATABASES, ensureFolder, type TestDatabase } from '../../support/test-databases.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
 
 const newId = (): string => randomUUID();
 /** Per world. */
@@ -30,7 +30,7 @@ for (const { name, available, create } of DATABASES) {
     beforeAll(async () => {
       database = await create();
       const target = databaseTarget(database.options as unknown as RepositoryOptions);
-      const ports = { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: false };
+      const ports = { clock: new SystemClock(), ensureFile, sharesProcessWithLog: false };
       store = new TypeOrmTaskStore(target, ports);
       connection = new DatabaseConnection(target, 'writer', ports);
       projector = new TypeOrmProjector(connection, {

@@ -8,7 +8,7 @@ import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { InitialSchema1764000000000 } from '../../../lib/repository/migrations/initial-schema.migration.js';
 import { MIGRATIONS_TABLE } from '../../../lib/repository/schema-names.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { DATABASES, ensureFolder, type TestDatabase } from '../../support/test-databases.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
 
 const ROW = {
   id: '01890000-0000-7000-8000-000000000001',
@@ -58,7 +58,7 @@ for (const { name, available, create } of DATABASES) {
       const literals = Object.values(ROW).map((value) => (typeof value === 'number' ? value : `'${value}'`));
       await old.query(`INSERT INTO taskflow_tasks (${Object.keys(ROW).join(', ')}) VALUES (${literals.join(', ')})`);
       const target = databaseTarget(database.options as unknown as RepositoryOptions);
-      stores = [1, 2, 3].map(() => new TypeOrmTaskStore(target, { clock: new SystemClock(), ensureFolder, sharesProcessWithLog: true }));
+      stores = [1, 2, 3].map(() => new TypeOrmTaskStore(target, { clock: new SystemClock(), ensureFile, sharesProcessWithLog: true }));
       await Promise.all(stores.map((store) => store.open()));
       const task = (await stores[0]!.findByIds([ROW.id])).get(ROW.id)!;
       expect(task).toMatchObject({ id: ROW.id, status: 'running', fence: 1, input: '{"n":1}', cancelRequest: { at: 1_700_000_003_000 } });

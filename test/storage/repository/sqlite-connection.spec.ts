@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -16,7 +16,7 @@ import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-pro
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { FakeClock } from '../../support/fake-clock.js';
-import { ensureFolder } from '../../support/test-databases.js';
+import { ensureFile } from '../../support/test-databases.js';
 
 describe('SQLite connections of our own', () => {
   let folder: string;
@@ -25,12 +25,12 @@ describe('SQLite connections of our own', () => {
   const clock = new SystemClock();
   const target = () => databaseTarget({ type: 'sqlite', database: file } as RepositoryOptions);
   const store = (useClock: SystemClock | FakeClock = clock): TypeOrmTaskStore => {
-    const made = new TypeOrmTaskStore(target(), { clock: useClock, ensureFolder, sharesProcessWithLog: true });
+    const made = new TypeOrmTaskStore(target(), { clock: useClock, ensureFile, sharesProcessWithLog: true });
     toClose.push(() => made.close());
     return made;
   };
   const projector = (): TypeOrmProjector => {
-    const connection = new DatabaseConnection(target(), 'writer', { clock, ensureFolder, sharesProcessWithLog: false });
+    const connection = new DatabaseConnection(target(), 'writer', { clock, ensureFile, sharesProcessWithLog: false });
     const made = new TypeOrmProjector(connection, { keyConflict: () => undefined, quarantined: () => undefined });
     toClose.push(() => made.close());
     return made;
@@ -62,7 +62,7 @@ describe('SQLite connections of our own', () => {
     [true, 50],
     [false, 500],
   ])('are durable and wait briefly: read back (shares the process with the log: %s)', async (sharesProcessWithLog, busyTimeoutMs) => {
-    const dataSource = await openDataSource(target(), 'reader', { clock, ensureFolder, sharesProcessWithLog });
+    const dataSource = await openDataSource(target(), 'reader', { clock, ensureFile, sharesProcessWithLog });
     toClose.push(() => dataSource.destroy());
     const pragma = async (name: string): Promise<unknown> => Object.values((await dataSource.query<object[]>(`PRAGMA ${name}`))[0]!)[0];
     expect([await pragma('journal_mode'), await pragma('synchronous'), await pragma('foreign_keys'), await pragma('busy_timeout')]).toEqual(
@@ -70,6 +70,50 @@ describe('SQLite connections of our own', () => {
     );
     expect(await pragma('wal_autocheckpoint')).toBe(4000);
     expect((await stat(dirname(file))).mode & 0o777).toBe(0o700);
+  });
+
+  it.each([0o022, 0])(
+    'keep what users submitted for the owner of the process alone, whatever its umask (%i) and the folder',
+    async (mask) => {
+      await mkdir(dirname(file), { recursive: true });
+      await chmod(dirname(file), 0o755);
+      const before = process.umask(mask);
+      try {
+        await store().open();
+        const modes = await Promise.all(['', '-wal', '-shm'].map(async (end) => (await stat(`${file}${end}`)).mode & 0o777));
+        expect(modes).toEqual([0o600, 0o600, 0o600]);
+      } finally {
+        process.umask(before);
+      }
+    },
+  );
+
+  it('leave a file that was there before readable for those it was opened to', async () => {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, '');
+    await chmod(file, 0o640);
+    await store().open();
+    expect((await stat(file)).mode & 0o777).toBe(0o640);
+  });
+
+  it('give back the room that the write-ahead log took while a reader of somebody else stayed open', async () => {
+    const writer = new DatabaseConnection(target(), 'writer', { clock, ensureFile, sharesProcessWithLog: false });
+    toClose.push(() => writer.close());
+    await writer.open();
+    const reader = await hostDataSource();
+    const write = (n: number): Promise<number> =>
+      writer.run(`INSERT INTO ${writer.tables.nodes} ("home", "owner", "beat_at") VALUES (?, ?, 1)`, [
+        `home-${n}`,
+        'x'.repeat(1024 * 1024),
+      ]);
+    const walMiB = async (): Promise<number> => (await stat(`${file}-wal`)).size / 2 ** 20;
+    await reader.query('BEGIN');
+    await reader.query('SELECT COUNT(*) FROM taskflow_tasks');
+    for (let n = 0; n < 40; n++) await write(n);
+    expect(await walMiB()).toBeGreaterThan(39);
+    await reader.query('COMMIT');
+    for (let n = 40; n < 43; n++) await write(n);
+    expect(await walMiB()).toBeLessThan(17);
   });
 
   it('migrate once when many start together', async () => {

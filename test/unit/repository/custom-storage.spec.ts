@@ -48,7 +48,7 @@ function storage<R extends MemoryTaskRepository>(repository: R, script: EntryScr
   const cursorFile = new MemoryCursorFile();
   const ports = {
     clock: new SystemClock(),
-    ensureFolder: async () => undefined,
+    ensureFile: async () => undefined,
     sharesProcessWithLog: true,
     cursorFile,
     logId: () => script.logId,

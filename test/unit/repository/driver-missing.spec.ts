@@ -20,7 +20,7 @@ describe('A missing database driver', () => {
     const before = loaded;
     const ports = {
       clock: new SystemClock(),
-      ensureFolder: async () => undefined,
+      ensureFile: async () => undefined,
       sharesProcessWithLog: true,
       cursorFile: { read: async () => null, write: async () => undefined },
       logId: () => 'log',

@@ -24,7 +24,7 @@ export function requiredRepository(args: Arguments): RepositoryOptions {
 
 export function databasePorts({ fs, clock, args }: CommandContext): DatabasePorts {
   const folder = new LogFolder(fs, args.path);
-  return { clock, ensureFolder: (path) => folder.create(path), sharesProcessWithLog: false };
+  return { clock, ensureFile: (path) => folder.createFile(path), sharesProcessWithLog: false };
 }
 
 /** A SQLite file that is not there would be created by opening it. */

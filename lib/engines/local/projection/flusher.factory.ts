@@ -56,7 +56,7 @@ export class FlusherFactory {
   private inline(loop: FlushLoopOptions, store: TaskStore): InlineFlusher {
     const { clock, ids, fs } = this;
     const folder = new LogFolder(fs, loop.eventLogPath);
-    const ports = { clock, ensureFolder: (path: string) => folder.create(path), sharesProcessWithLog: true };
+    const ports = { clock, ensureFile: (path: string) => folder.createFile(path), sharesProcessWithLog: true };
     const notices = noticesTo((notice) => this.logger.noticed(notice));
     const beside = { store, cursorFile: new LogCursorFile(fs, loop.eventLogPath) };
     const projector = createProjector(this.options.repository, ports, notices, beside);

@@ -8,6 +8,7 @@ import { eventBody } from './log-line.js';
 import { inChunks, insertRows } from '../../../repository/multi-row.js';
 import { foldDead, quarantinedColumn, QuarantinedTasks } from './rejected/quarantined-tasks.js';
 import type { RowReader, SqlSession } from '../../../repository/sql-session.interface.js';
+import { deleteTasks, MOST_ROWS_PER_DELETION } from './task-deletion.js';
 import { pushTaskParameters, stateOfRow, taskColumns, WRITTEN_TASK_COLUMNS } from '../../../repository/task-row.mapper.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
@@ -123,10 +124,15 @@ export function encodeProjection(projection: Projection): EncodedProjection {
   return { tasks, events, poisoned };
 }
 
-export async function writeProjection(session: SqlSession, projection: Projection, encoded: EncodedProjection): Promise<void> {
+export async function writeProjection(
+  session: SqlSession,
+  projection: Projection,
+  encoded: EncodedProjection,
+  deletedAtOnce: number = MOST_ROWS_PER_DELETION,
+): Promise<void> {
   const { tables } = session;
   // First what frees keys: the unique index looks at each row as it is written.
-  await deleteTasks(session, projection.deleted);
+  await deleteTasks(session, projection.deleted, deletedAtOnce);
   await inChunks(session, projection.keyLosers, (places, ids) =>
     session.run(`UPDATE ${tables.tasks} SET "key_hash" = NULL WHERE "id" IN (${places})`, ids),
   );
@@ -135,24 +141,6 @@ export async function writeProjection(session: SqlSession, projection: Projectio
   const eventInsert = `INSERT INTO ${tables.events} ("task_id", "seq", "type", "at", "attempt", "fence", "data")`;
   await insertRows(session, eventInsert, EVENT_COLUMNS, encoded.events, 'ON CONFLICT ("task_id", "seq") DO NOTHING');
   failpoint('flush.after-events');
-}
-
-async function deleteTasks(session: SqlSession, taskIds: readonly string[]): Promise<void> {
-  const { tables } = session;
-  await inChunks(session, taskIds, async (places, ids) => {
-    await session.run(`DELETE FROM ${tables.events} WHERE "task_id" IN (${places})`, ids);
-    await session.run(`DELETE FROM ${tables.tasks} WHERE "id" IN (${places})`, ids);
-  });
-}
-
-/** Deletes quarantined tasks, whose entries go with them: retention does not wait for a repair. */
-export async function deleteQuarantined(session: SqlSession, taskIds: readonly string[]): Promise<void> {
-  if (taskIds.length === 0) return;
-  await deleteTasks(session, taskIds);
-  await inChunks(session, taskIds, (places, ids) =>
-    session.run(`DELETE FROM ${session.tables.deadEntries} WHERE "task_id" IN (${places})`, ids),
-  );
-  failpoint('flush.after-quarantined-gone');
 }
 
 const taskInsert = (session: SqlSession): string =>

@@ -3,13 +3,14 @@ import type { AppliedBatch, FlushBatch, FlushCursor, Projector } from '../../../
 import { RepositoryError } from '../../../errors/storage.errors.js';
 import { BatchProjection, type Projection } from './batch-projection.js';
 import { checkCursor, moveCursor, readCursor } from './cursor-rows.js';
-import { isDataError, reasonOf, unavailable } from '../../../repository/database-errors.js';
+import { isDataError, isTooSlow, reasonOf, unavailable } from '../../../repository/database-errors.js';
 import type { DatabaseConnection } from '../../../repository/database.connection.js';
 import { quarantinedTasks, writeDeadEntries } from './rejected/dead-entry-rows.js';
 import { CursorMovedError, FencedWriterError } from './flush.errors.js';
-import { deleteQuarantined, encodeProjection, foldedStates, loadRows, writeProjection } from './projection-rows.js';
+import { encodeProjection, foldedStates, loadRows, writeProjection } from './projection-rows.js';
 import type { ProjectionReport } from '../../../repository/repository.ports.js';
 import type { SqlSession } from '../../../repository/sql-session.interface.js';
+import { deleteQuarantined, MOST_ROWS_PER_DELETION } from './task-deletion.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
 /** RepositoryErrors that no waiting cures. */
@@ -26,6 +27,8 @@ interface Outcome {
 /** Applies batches of the log to our tables: rows, events and cursor in one transaction. The only writer of its log. */
 export class TypeOrmProjector implements Projector {
   private tail: Promise<unknown> = Promise.resolve();
+  /** Halved when a statement of a batch that deletes ran into its time limit. */
+  private deletedAtOnce = MOST_ROWS_PER_DELETION;
 
   constructor(
     private readonly connection: DatabaseConnection,
@@ -70,20 +73,31 @@ export class TypeOrmProjector implements Projector {
   /** Data errors are traced to their tasks, which are set aside; whatever else goes wrong is for the caller to try again. */
   private async applyIsolating(batch: FlushBatch): Promise<AppliedBatch> {
     const poisoned = new Map<string, string>();
-    for (let round = 0; ; round++) {
+    for (let wasReadAgain = false; ;) {
       try {
         const outcome = await this.connection.transaction((session) => this.applyIn(session, batch, batch.entries, poisoned));
         this.tell(outcome);
         return { cursor: batch.to, quarantined: outcome.dead.length };
       } catch (error) {
+        if (isTooSlow(error) && this.cutDeletions(batch)) continue;
         if (!isDataError(error)) throw error;
         // The first time it may be another home that took a key, or our cursor, in this very moment: read again.
-        if (round === 0) continue;
+        if (!wasReadAgain) {
+          wasReadAgain = true;
+          continue;
+        }
         const found = await this.poisonousTasks(batch, poisoned);
         if (found.size === 0) throw error;
         for (const [taskId, reason] of found) poisoned.set(taskId, reason);
       }
     }
+  }
+
+  /** False: what was too slow is no deletion that could be made smaller. */
+  private cutDeletions({ entries }: FlushBatch): boolean {
+    if (this.deletedAtOnce === 1 || !entries.some(({ type }) => type === 'pruned')) return false;
+    this.deletedAtOnce = Math.ceil(this.deletedAtOnce / 4);
+    return true;
   }
 
   private async applyIn(
@@ -110,7 +124,7 @@ export class TypeOrmProjector implements Projector {
       for (const [taskId, reason] of found) poisoned.set(taskId, reason);
       if (found.length > 0) continue; // folded again without them: keys may go to others now
       const dead = setAside.map((entry) => ({ entry, reason: poisoned.get(entry.taskId)! }));
-      await writeProjection(session, projection, encoded);
+      await writeProjection(session, projection, encoded, this.deletedAtOnce);
       await writeDeadEntries(session, batch.logId, dead);
       await moveCursor(session, batch);
       failpoint('flush.after-cursor');
@@ -128,7 +142,7 @@ export class TypeOrmProjector implements Projector {
     const asked = entries.filter((entry) => entry.type === 'pruned' && followers.has(entry.taskId)).map((entry) => entry.taskId as string);
     const states = await foldedStates(session, [...new Set(asked)], entries, batch.logId);
     const gone = [...states].filter(([, state]) => state === null).map(([id]) => id);
-    await deleteQuarantined(session, gone);
+    await deleteQuarantined(session, gone, this.deletedAtOnce);
     return new Set(gone);
   }
 

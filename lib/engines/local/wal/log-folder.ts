@@ -115,6 +115,18 @@ export class LogFolder {
     await this.sync(parent);
   }
 
+  /** An empty file for its owner alone, where there is none. One that is there keeps its mode: whoever widened it may have meant to. */
+  async createFile(path: string): Promise<void> {
+    await this.create(dirname(path));
+    try {
+      await this.fs.close(await this.fs.open(path, 'create'));
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') return;
+      throw error;
+    }
+    await this.sync(dirname(path));
+  }
+
   private async kindOf(path: string): Promise<string | undefined> {
     try {
       return (await this.fs.stat(path)).kind;

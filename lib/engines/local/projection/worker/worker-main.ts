@@ -41,7 +41,7 @@ export function runWorker(): (message: ParentMessage) => void {
 function createSession({ loop, repository }: WorkerConfig, clock: SystemClock): WorkerSession {
   const fs = new NodeFileSystem();
   const folder = new LogFolder(fs, loop.eventLogPath);
-  const ports = { clock, ensureFolder: (path: string) => folder.create(path), sharesProcessWithLog: false };
+  const ports = { clock, ensureFile: (path: string) => folder.createFile(path), sharesProcessWithLog: false };
   const session: WorkerSession = new WorkerSession(loop, {
     source: new SegmentTail(fs, loop.eventLogPath),
     projector: createProjector(
