@@ -3,10 +3,10 @@ import { seededRandom } from './fake-clock.js';
 import { type FaultCount, tally } from './fault-tally.js';
 import type { LogScript } from './log-scripts.js';
 import { LogWorkload } from './log-workload.js';
+import { SEED } from './seed.js';
 import { SimulatedDisk } from './simulated-disk.js';
 import type { CrashMode } from './simulated-file.js';
 
-export const SEED = Number(process.env['TASKFLOW_TEST_SEED'] ?? Date.now() % 1_000_000);
 export const CRASH_MODES: readonly CrashMode[] = ['drop', 'keep', 'drop-names', 'drop-data', 'sectors', 'reorder'];
 
 /** Prints what a sweep met, and adds it to the counts of the whole suite. */

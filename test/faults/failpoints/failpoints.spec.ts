@@ -4,6 +4,7 @@ import type { Arm } from '../../support/doomed-app.js';
 import { seededRandom } from '../../support/fake-clock.js';
 import { isFull, scaled } from '../../support/fault-scale.js';
 import { tally } from '../../support/fault-tally.js';
+import { SEED } from '../../support/seed.js';
 import { postgresUrl } from '../../support/test-databases.js';
 import { alternating, arm, hitOf, pointsOf, shuffled } from './cases.js';
 import { House, type Setting } from './house.js';
@@ -15,7 +16,6 @@ const WORKER_ROUNDS = scaled(1, 3);
 const LANES = 2;
 const TIMEOUT_MS = 600_000;
 
-const seed = Number(process.env['TASKFLOW_TEST_SEED'] ?? Date.now() % 1_000_000);
 const attacked = new Set<Failpoint>();
 let kills = 0;
 let tasks = 0;
@@ -23,7 +23,7 @@ let tasks = 0;
 const times = (points: readonly Failpoint[], victim: Arm['victim'] = 'self', rounds = ROUNDS): Arm[] =>
   shuffled(
     points.flatMap((point) => Array.from({ length: rounds }, (_, round) => arm(point, hitOf(point, round), victim))),
-    seededRandom(seed),
+    seededRandom(SEED),
   );
 
 /** One house through all these deaths; what must hold is looked at after each of them. */
@@ -56,8 +56,8 @@ const INLINE = { ...SQLITE, flush: { worker: 'inline' } } as const;
 const INLINE_POINTS = pointsOf('flush').filter((point) => point !== 'flush.before-report');
 
 afterAll(() => {
-  process.stdout.write(`failpoints: ${attacked.size} points, ${kills} kills, ${tasks} tasks, seed ${seed}\n`);
-  tally('kills', kills, seed);
+  process.stdout.write(`failpoints: ${attacked.size} points, ${kills} kills, ${tasks} tasks, seed ${SEED}\n`);
+  tally('kills', kills, SEED);
 });
 
 describe('A process that is killed between two steps', () => {

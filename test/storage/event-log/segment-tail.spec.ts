@@ -3,9 +3,10 @@ import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
 import { LogCursorFile } from '../../../lib/engines/local/wal/cursor-file.js';
 import { SegmentTail } from '../../../lib/engines/local/wal/segment-tail.js';
 import { draft, logFixture, type LogFixture } from '../../support/event-log-fixture.js';
-import { FakeClock } from '../../support/fake-clock.js';
+import { FakeClock, seededRandom } from '../../support/fake-clock.js';
 import { LOG_PATH } from '../../support/log-workload.js';
 import { SimulatedDisk } from '../../support/simulated-disk.js';
+import { SEED } from '../../support/seed.js';
 
 const ALL = { maxEntries: 1_000_000 };
 const seqsOf = (frames: readonly { entries: readonly { seq: number }[] }[]): number[] =>
@@ -154,6 +155,7 @@ describe('the cursor file of a custom repository', () => {
   });
 
   it('is the old one or the new one wherever the power fails, and the new one once the write resolved', async () => {
+    const random = seededRandom(SEED);
     let crashes = 0;
     for (let n = 1; ; n++) {
       const { disk } = await log(900);
@@ -165,7 +167,7 @@ describe('the cursor file of a custom repository', () => {
         () => false,
       );
       for (const mode of ['drop', 'keep', 'drop-data', 'drop-names'] as const) {
-        const found = await new LogCursorFile(disk.afterCrash(mode, Math.random), LOG_PATH).read();
+        const found = await new LogCursorFile(disk.afterCrash(mode, random), LOG_PATH).read();
         expect(isWritten ? [8] : [7, 8]).toContain(found?.appliedSeq);
         crashes++;
       }

@@ -15,9 +15,10 @@ import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-pro
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
 import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
+import { seededRandom } from '../../support/fake-clock.js';
+import { SEED } from '../../support/seed.js';
 
 const newId = (): string => randomUUID();
-const suiteSeed = Number(process.env['TASKFLOW_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 for (const { name, available, create } of DATABASES) {
   (available ? describe : describe.skip)(`Rows on ${name}`, () => {
@@ -101,9 +102,9 @@ for (const { name, available, create } of DATABASES) {
     });
 
     it('equals the fold of the log, whatever the batches', async () => {
-      process.stdout.write(`conformance ${name}: TASKFLOW_TEST_SEED=${suiteSeed}\n`);
-      const script = randomScript(seeded(suiteSeed), 60, 900);
-      const random = seeded(suiteSeed + 1);
+      process.stdout.write(`conformance ${name}: TASKFLOW_TEST_SEED=${SEED}\n`);
+      const script = randomScript(seededRandom(SEED), 60, 900);
+      const random = seededRandom(SEED + 1);
       let cursor: FlushCursor | null = null;
       for (let at = 0; at < script.entries.length;) {
         at = Math.min(script.entries.length, at + 1 + Math.floor(random() * 90));
@@ -490,16 +491,6 @@ for (const { name, available, create } of DATABASES) {
       expect(await store.healthCheck()).toBe(true);
     });
   });
-}
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Lives of many tasks, interleaved: only what the gate would let through. */

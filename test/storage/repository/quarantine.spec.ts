@@ -13,11 +13,12 @@ import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-tas
 import { EntryScript } from '../../support/entry-script.js';
 import { plantPoison, poison } from '../../support/poison.js';
 import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
+import { seededRandom } from '../../support/fake-clock.js';
+import { SEED } from '../../support/seed.js';
 
 const newId = (): string => randomUUID();
 /** Per world. */
 const CERTAIN_POISON = 10;
-const suiteSeed = Number(process.env['TASKFLOW_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
 for (const { name, available, create } of DATABASES) {
   (available ? describe : describe.skip)(`Quarantined tasks on ${name}`, () => {
@@ -185,8 +186,8 @@ for (const { name, available, create } of DATABASES) {
     });
 
     it('equal the fold of the log, whatever the batches, the keys and the poison', async () => {
-      process.stdout.write(`quarantine ${name}: TASKFLOW_TEST_SEED=${suiteSeed}\n`);
-      const random = seeded(suiteSeed);
+      process.stdout.write(`quarantine ${name}: TASKFLOW_TEST_SEED=${SEED}\n`);
+      const random = seededRandom(SEED);
       const worlds = [randomWorld(random, 'left'), randomWorld(random, 'right')];
       for (const { script, ids } of worlds) {
         for (const id of ids) {
@@ -297,16 +298,6 @@ function countStatements(store: TypeOrmTaskStore): { taken(): number } {
     return rows(sql, parameters);
   };
   return { taken: () => [count, (count = 0)][0]! };
-}
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 interface World {

@@ -8,6 +8,7 @@ import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
 import { ExecutorHarness } from '../../support/executor-harness.js';
 import { seededRandom } from '../../support/fake-clock.js';
+import { isFixedSeed, SEED } from '../../support/seed.js';
 
 const TASKS = 60;
 
@@ -90,11 +91,10 @@ function check(h: ExecutorHarness<FairQueue>, id: TaskId): void {
 }
 
 describe('Tasks on a log that is full now and then', () => {
-  const base = Number(process.env['TEST_SEED'] ?? 1);
   const rounds = Number(process.env['TEST_ROUNDS'] ?? 12);
   const total = { refused: 0, cancelled: 0, abandoned: 0 };
 
-  it.each(Array.from({ length: rounds }, (_, n) => base + n))(
+  it.each(Array.from({ length: rounds }, (_, n) => SEED + n))(
     'end exactly once each, cancelled when asked, and give everything back (seed %i)',
     async (seed) => {
       const faults = await randomRuns(seed);
@@ -104,7 +104,7 @@ describe('Tasks on a log that is full now and then', () => {
     },
   );
 
-  it('met every fault while doing so', () => {
+  (isFixedSeed ? it : it.skip)('met every fault while doing so', () => {
     expect(total.refused).toBeGreaterThan(0);
     expect(total.cancelled).toBeGreaterThan(0);
     expect(total.abandoned).toBeGreaterThan(0);
