@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { types } from 'node:util';
 import { ValidationError } from '../errors/request.errors.js';
+import { lossOf, symbolLossOf, unboxed } from './json-loss.js';
 
 export interface JsonLimits {
   /** What the value is called in an error: `input`, `payload`, `result`. */
@@ -17,8 +19,11 @@ interface Budget {
 }
 
 /**
- * The value as JSON text. What JSON would change in silence is refused: BigInt, functions, symbols, numbers that are not finite,
- * Map, Set and promises; also cycles, `__proto__` keys and anything over the limits. Undefined members are left out, as in JSON.
+ * The value as JSON text. What JSON would empty or change in silence is refused: BigInt, functions, symbols and members under a symbol,
+ * numbers that are not finite, `undefined` in an array; Map, Set, Error, RegExp, buffers, web and Intl objects, iterators, promises;
+ * instances whose state is private. Also cycles, `__proto__` keys and anything over the limits.
+ * As in JSON: undefined members are left out, -0 is 0, a boxed primitive is its value, `toJSON` is asked where there is one (a `Date` is
+ * its ISO text), an instance is its own enumerable members, and an array its elements.
  * @throws ValidationError naming the path of what was refused.
  */
 export function encodeJson(value: unknown, limits: JsonLimits): string {
@@ -49,26 +54,27 @@ function isEncodable(value: unknown, depth: number, budget: Budget): boolean {
       return (budget.bytes -= 4) >= 0;
     case 'object':
       return value === null ? (budget.bytes -= 4) >= 0 : isEncodableObject(value, depth, budget);
-    case 'undefined':
-      return depth > 0;
     default:
-      return false;
+      return false; // undefined too: members that are, are passed over before
   }
 }
 
 function isEncodableObject(value: object, depth: number, budget: Budget): boolean {
   if (depth >= budget.maxDepth || (budget.bytes -= 2) < 0) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === Date.prototype) return Number.isFinite((value as Date).getTime());
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false;
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) {
       if (!isEncodable(value[index], depth + 1, budget)) return false;
     }
     return true;
   }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null && isForeign(value))
-    return value instanceof Date && Number.isFinite(value.getTime());
-  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false;
+  const isPlain = prototype === Object.prototype || prototype === null;
+  if (!isPlain && lossOf(value) !== undefined) return false;
   const keys = Object.keys(value);
+  if (isPlain && keys.length === 0 && lossOf(value) !== undefined) return false;
+  if (Object.getOwnPropertySymbols(value).length > 0) return false;
   for (let index = 0; index < keys.length; index += 1) {
     const key = keys[index]!;
     const member = (value as Record<string, unknown>)[key];
@@ -79,16 +85,6 @@ function isEncodableObject(value: object, depth: number, budget: Budget): boolea
   return true;
 }
 
-/** Objects that JSON treats in a way of its own, or empties. */
-const isForeign = (value: object): boolean =>
-  value instanceof Date ||
-  value instanceof Map ||
-  value instanceof Set ||
-  value instanceof Promise ||
-  value instanceof Number ||
-  value instanceof String ||
-  value instanceof Boolean;
-
 /** A copy without `toJSON`, or the reason why there is none. */
 function normalize(
   value: unknown,
@@ -98,6 +94,7 @@ function normalize(
   left = { bytes: limits.maxBytes },
 ): unknown {
   if (left.bytes < 0) throw tooLarge(limits);
+  const refuse = (message: string): ValidationError => new ValidationError(limits.field, [{ path, message }]);
   switch (typeof value) {
     case 'string':
       left.bytes -= value.length + 2;
@@ -105,17 +102,16 @@ function normalize(
     case 'number':
       left.bytes -= 1;
       if (Number.isFinite(value)) return value;
-      throw new ValidationError(limits.field, [{ path, message: `${value} is not JSON` }]);
+      throw refuse(`${value} is not JSON`);
     case 'boolean':
       left.bytes -= 4;
       return value;
     case 'object':
       return value === null ? null : normalizeObject(value, path, ancestors, limits, left);
     case 'undefined':
-      if (ancestors.length > 0) return undefined;
-      throw new ValidationError(limits.field, [{ path, message: 'undefined is not JSON; use null' }]);
+      throw refuse('undefined is not JSON; use null');
     default:
-      throw new ValidationError(limits.field, [{ path, message: `a ${typeof value} is not JSON` }]);
+      throw refuse(`a ${typeof value} is not JSON`);
   }
 }
 
@@ -123,16 +119,17 @@ function normalizeObject(value: object, path: string, ancestors: readonly object
   const refuse = (message: string): ValidationError => new ValidationError(limits.field, [{ path, message }]);
   if (ancestors.includes(value)) throw refuse('refers to itself (a cycle)');
   if (ancestors.length >= limits.maxDepth) throw refuse(`is nested more than ${limits.maxDepth} levels deep`);
-  if (value instanceof Date && !Number.isFinite(value.getTime())) throw refuse('an invalid date is not JSON');
-  if (value instanceof Map || value instanceof Set || value instanceof Promise)
-    throw refuse(`a ${value.constructor.name} is not JSON; convert it first`);
+  if (types.isDate(value) && !Number.isFinite(Date.prototype.getTime.call(value))) throw refuse('an invalid date is not JSON');
   const inside = [...ancestors, value];
   const { toJSON } = value as { toJSON?: unknown };
-  if (typeof toJSON === 'function') return normalize(toJSON.call(value, path.slice(path.lastIndexOf('.') + 1)), path, inside, limits, left);
-  if (value instanceof Number || value instanceof String || value instanceof Boolean)
-    return normalize(value.valueOf(), path, inside, limits, left);
+  // A Buffer has one too, which makes an object of numbers of it: four times the size, and no Buffer for whoever reads it.
+  if (typeof toJSON === 'function' && !ArrayBuffer.isView(value))
+    return normalize(toJSON.call(value, path.slice(path.lastIndexOf('.') + 1)), path, inside, limits, left);
+  if (types.isBoxedPrimitive(value)) return normalize(unboxed(value), path, inside, limits, left);
   left.bytes -= 2;
-  if (Array.isArray(value)) return value.map((member, index) => normalize(member, `${path}.${index}`, inside, limits, left));
+  if (Array.isArray(value)) return Array.from(value, (member, index) => normalize(member, `${path}.${index}`, inside, limits, left));
+  const loss = lossOf(value) ?? symbolLossOf(value);
+  if (loss !== undefined) throw refuse(loss);
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(value)) {
     if (key === '__proto__') throw new ValidationError(limits.field, [{ path: `${path}.${key}`, message: 'is not allowed as a key' }]);
