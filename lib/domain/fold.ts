@@ -2,6 +2,7 @@ import type { EntryData } from '../contracts/log-entry.interface.js';
 import type { EntryType } from '../contracts/task-event.interface.js';
 import type { TaskErrorInfo } from '../contracts/task.interface.js';
 import { FreshTask } from './fresh-task.js';
+import { storableText } from './text-rules.js';
 import { changed, copyOf, type CreatedData, type FoldableEntry, type TaskState, type Writable } from './task-state.js';
 
 const CONTROL: ReadonlySet<EntryType> = new Set<EntryType>(['heartbeat', 'cancel', 'pruned', 'dlq-removed', 'adopted', 'gap']);
@@ -144,7 +145,8 @@ function foldControl(state: TaskState, entry: FoldableEntry, home: string): Task
 
 /** `d` of a `cancelled` entry that a request leads to, too. */
 export function cancelDataOf({ reason }: EntryData): { readonly reason?: string } {
-  return typeof reason === 'string' ? { reason } : {};
+  // Of a log that an earlier release wrote, which took any text: a row shows what memory shows.
+  return typeof reason === 'string' ? { reason: storableText(reason) } : {};
 }
 
 const numberOf = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);

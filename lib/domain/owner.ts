@@ -1,19 +1,16 @@
 import { ValidationError } from '../errors/request.errors.js';
+import { lineIssue } from './text-rules.js';
 
 /** Undefined: trusted access, all owners. Null: tasks without an owner. */
 export type Owner = string | null | undefined;
 
 const MAX_ID_CHARS = 256;
-/** Control characters would reach logs and headers; a lone surrogate has no UTF-8, so that two of them would hash alike. */
-const UNFIT = /[\p{Cc}\p{Surrogate}\u2028\u2029]/u;
 
 /** @throws ValidationError unless the value is a string of 1 to 256 characters without control characters. */
 export function requireIdentifier(field: string, value: unknown): string {
-  if (typeof value !== 'string') throw new ValidationError(field, `must be a string, got ${value === null ? 'null' : typeof value}`);
-  if (value === '') throw new ValidationError(field, 'must not be empty');
-  if (value.length > MAX_ID_CHARS) throw new ValidationError(field, `must be at most ${MAX_ID_CHARS} characters, got ${value.length}`);
-  if (UNFIT.test(value)) throw new ValidationError(field, 'must not contain control characters or lone surrogates');
-  return value;
+  const issue = lineIssue(value, MAX_ID_CHARS);
+  if (issue !== undefined) throw new ValidationError(field, issue);
+  return value as string;
 }
 
 /**

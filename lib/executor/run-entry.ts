@@ -1,7 +1,7 @@
 import { encodeJson } from '../domain/json-encoding.js';
 import { ValidationError } from '../errors/request.errors.js';
 import type { ExecutionSettings } from './execution-environment.js';
-import { nameIssue } from '../handlers/name-rule.js';
+import { nameIssue } from '../domain/text-rules.js';
 
 export interface EncodedEntry {
   readonly type: 'progress' | 'custom';

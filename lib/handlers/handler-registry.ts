@@ -6,7 +6,7 @@ import type { RegisteredHandler } from '../contracts/handler-registry.interface.
 import type { RetryOptions, TaskHandlerOptions } from '../contracts/task-handler.interface.js';
 import { ConfigValidationError } from '../errors/config.errors.js';
 import { ConflictError, type FieldIssue, HandlerNotFoundError, ValidationError } from '../errors/request.errors.js';
-import { nameIssue } from './name-rule.js';
+import { nameIssue } from '../domain/text-rules.js';
 
 export interface HandlerDefinition {
   readonly name: string;

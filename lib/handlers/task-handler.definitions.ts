@@ -5,7 +5,7 @@ import type { HandlerInstance } from '../contracts/handler-registry.interface.js
 import { ConfigValidationError } from '../errors/config.errors.js';
 import type { FieldIssue } from '../errors/request.errors.js';
 import type { HandlerDefinition } from './handler-registry.js';
-import { nameIssue } from './name-rule.js';
+import { nameIssue } from '../domain/text-rules.js';
 import { type DiscoveredHandler, TaskHandlerExplorer } from './task-handler.explorer.js';
 
 /** What the registry is told of the classes marked with `@TaskHandler`. */

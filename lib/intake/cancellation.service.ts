@@ -2,9 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import { FACT_PORT, TELEMETRY } from '../config/taskflow.tokens.js';
 import type { FactOutcome, FactPort } from '../contracts/fact-port.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
+import { requireText } from '../domain/text-rules.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
-import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
+import { ConflictError, NotFoundError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
 import { TaskReader } from '../engines/local/ledger/task-reader.service.js';
 
@@ -25,13 +26,10 @@ export class CancellationService {
 
   /**
    * @returns the task, `cancelled`, or still `running` with its request durable.
-   * @throws ConflictError when it completed or failed before, or belongs to another home.
+   * @throws ValidationError for a reason that is no text; ConflictError when it completed or failed before, or belongs to another home.
    */
   async cancel(found: TaskState, reason: string | undefined): Promise<TaskState> {
-    if (reason !== undefined && (typeof reason !== 'string' || reason.length > MAX_REASON_CHARS)) {
-      throw new ValidationError('reason', `must be a string of at most ${MAX_REASON_CHARS} characters`);
-    }
-    const data = reason === undefined ? {} : { reason };
+    const data = reason === undefined ? {} : { reason: requireText('reason', reason, MAX_REASON_CHARS) };
     for (let state: TaskState | null = found; state !== null;) {
       if (!this.reader.isHome(state))
         throw new ConflictError('HOME_ELSEWHERE', 'The task belongs to the log of another process; cancel it there.');

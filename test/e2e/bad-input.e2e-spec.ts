@@ -149,10 +149,15 @@ describe('submit', () => {
         ...(bad === -1 ? [] : [[{ priority: bad }, 'priority'] as [object, string]]),
       ]),
       [{ timeoutMs: 0 }, 'timeoutMs'],
+      [{ timeoutMs: 2 ** 53 - 1 }, 'timeoutMs'],
       [{ maxAttempts: 0 }, 'maxAttempts'],
+      [{ maxAttempts: 2 ** 31 }, 'maxAttempts'],
+      [{ delayMs: Number.MAX_SAFE_INTEGER }, 'delayMs'],
+      [{ priority: 2 ** 31 }, 'priority'],
       [{ runAt: '2026-01-01' }, 'runAt'],
       [{ runAt: new Date(Number.NaN) }, 'runAt'],
       [{ runAt: new Date(8.64e15) }, 'runAt'],
+      [{ runAt: Object.assign(new Date(Number.NaN), { getTime: () => 1 }) }, 'runAt'],
       [{ runAt: new Date(), delayMs: 1 }, 'delayMs'],
       [{ waitForSlot: 'yes' }, 'waitForSlot'],
       [{ waitForSlot: true, delayMs: 5 }, 'waitForSlot'],
@@ -199,7 +204,8 @@ describe('every other method', () => {
         expect([lastSeq, (await refusalOf(call()))['field']]).toEqual([lastSeq, 'lastSeq']);
       }
     }
-    expect((await refusalOf(system.cancel(task, { reason: 'x'.repeat(5_000) })))['field']).toBe('reason');
+    for (const reason of ['x'.repeat(5_000), 'stop\u0000', '\ud800', 'a\u0007b', 7, null])
+      expect([reason, (await refusalOf(system.cancel(task, { reason: reason as string })))['field']]).toEqual([reason, 'reason']);
     expect((await refusalOf(system.deadLetters.retryAll('all' as never)))['field']).toBe('filter');
     expect(await system.getStatus(task)).toMatchObject({ status: 'created', lastSeq: 1, cancelRequestedAt: null });
   });
