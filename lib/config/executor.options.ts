@@ -1,4 +1,5 @@
-import { IsBoolean, IsInt, Min } from 'class-validator';
+import { IsBoolean } from 'class-validator';
+import { IsDurationMs, IsTimerMs } from './bounded.decorators.js';
 import { RetryPolicyOptions } from './retry.options.js';
 
 /** `executor`: running tasks. */
@@ -6,10 +7,10 @@ export class ExecutorOptions {
   /** Off: this process submits and streams, and runs nothing. Default true. */
   @IsBoolean() readonly enabled: boolean = true;
   /** Pause between heartbeats of a run. Unit: ms. Default 5 s. */
-  @IsInt() @Min(1) readonly heartbeatIntervalMs: number = 5000;
+  @IsTimerMs(1) readonly heartbeatIntervalMs: number = 5000;
   /** Timeout of one attempt where the handler names none. Unit: ms. Default 5 min. */
-  @IsInt() @Min(1) readonly defaultTimeoutMs: number = 300_000;
+  @IsDurationMs(1) readonly defaultTimeoutMs: number = 300_000;
   /** Resolution of delays and `runAt`; a free slot is filled at once. Unit: ms. Default 100. */
-  @IsInt() @Min(1) readonly tickIntervalMs: number = 100;
+  @IsTimerMs(1) readonly tickIntervalMs: number = 100;
   readonly retry: RetryPolicyOptions = new RetryPolicyOptions();
 }

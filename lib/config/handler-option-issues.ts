@@ -1,4 +1,5 @@
-import { IsIn, IsInt, Min, ValidateIf } from 'class-validator';
+import { IsIn, ValidateIf } from 'class-validator';
+import { IsCount, IsDurationMs } from './bounded.decorators.js';
 import type { FieldIssue } from '../errors/request.errors.js';
 import { assignBranch, isOptionsObject } from './branch-assignment.js';
 import { fieldIssue } from './option-issues.js';
@@ -11,9 +12,9 @@ class HandlerRules {
   readonly input: unknown = undefined;
   readonly schema: unknown = undefined;
   @IfGiven() @IsIn(['user', 'background']) readonly type: unknown = undefined;
-  @IfGiven() @IsInt() @Min(1) readonly timeoutMs: unknown = undefined;
+  @IfGiven() @IsDurationMs(1) readonly timeoutMs: unknown = undefined;
   readonly retry: RetryPolicyOptions = new RetryPolicyOptions();
-  @IfGiven() @IsInt() @Min(1) readonly maxConcurrentExecutions: unknown = undefined;
+  @IfGiven() @IsCount(1) readonly maxConcurrentExecutions: unknown = undefined;
   @IfGiven() @IsIn(['none', 'input']) readonly idempotency: unknown = undefined;
 }
 

@@ -1,13 +1,14 @@
-import { IsInt, Min } from 'class-validator';
+import { MAX_BODY_BYTES, MAX_NESTING } from '../domain/bounds.js';
+import { IsIntegerWithin } from './bounded.decorators.js';
 
-/** `limits`: sizes of what callers and handlers hand in, as JSON. */
+/** `limits`: sizes of what callers and handlers hand in, as JSON. None is above 8,323,072 bytes: a frame of the log holds 8 MiB. */
 export class LimitsOptions {
   /** A task's input. Unit: bytes. Default 256 KiB. */
-  @IsInt() @Min(1) readonly maxInputBytes: number = 262_144;
+  @IsIntegerWithin(1, MAX_BODY_BYTES) readonly maxInputBytes: number = 262_144;
   /** Payload of one `progress` or `custom` event. Unit: bytes. Default 64 KiB. */
-  @IsInt() @Min(1) readonly maxEventBytes: number = 65_536;
+  @IsIntegerWithin(1, MAX_BODY_BYTES) readonly maxEventBytes: number = 65_536;
   /** A task's result; a larger one fails the task without retry. Unit: bytes. Default 1 MiB. */
-  @IsInt() @Min(1) readonly maxResultBytes: number = 1_048_576;
+  @IsIntegerWithin(1, MAX_BODY_BYTES) readonly maxResultBytes: number = 1_048_576;
   /** Nesting of objects and arrays in any of them. Unit: levels. Default 64. */
-  @IsInt() @Min(1) readonly maxDepth: number = 64;
+  @IsIntegerWithin(1, MAX_NESTING) readonly maxDepth: number = 64;
 }

@@ -1,9 +1,9 @@
-import { IsInt, Min } from 'class-validator';
+import { IsTimerMs } from './bounded.decorators.js';
 
 /** `shutdown`: how long a clean stop may take. */
 export class ShutdownOptions {
   /** Running tasks may finish for this long, then their `signal` aborts. Unit: ms. Default 30 s. */
-  @IsInt() @Min(0) readonly timeoutMs: number = 30_000;
+  @IsTimerMs(0) readonly timeoutMs: number = 30_000;
   /** A handler that ignores its aborted `signal` for this long is abandoned, at shutdown, timeout and cancel alike. Unit: ms. Default 5 s. */
-  @IsInt() @Min(0) readonly forceKillTimeoutMs: number = 5_000;
+  @IsTimerMs(0) readonly forceKillTimeoutMs: number = 5_000;
 }

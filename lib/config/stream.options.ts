@@ -1,17 +1,17 @@
-import { IsInt, Min } from 'class-validator';
+import { IsCount, IsTimerMs } from './bounded.decorators.js';
 
 /** `stream`: delivery of events to subscribers. */
 export class StreamOptions {
   /** Latest events of a task that are kept in memory. Default 100. */
-  @IsInt() @Min(1) readonly streamBufferSize: number = 100;
+  @IsCount(1) readonly streamBufferSize: number = 100;
   /** How long they are kept after the last subscriber or event. Unit: ms. Default 60 s. */
-  @IsInt() @Min(0) readonly streamRetentionMs: number = 60_000;
+  @IsTimerMs(0) readonly streamRetentionMs: number = 60_000;
   /** Subscribers of one task at once. Default 50. */
-  @IsInt() @Min(1) readonly maxSubscribersPerTask: number = 50;
+  @IsCount(1) readonly maxSubscribersPerTask: number = 50;
   /** Subscribers of one user at once. Default 100. */
-  @IsInt() @Min(1) readonly maxSubscribersPerUser: number = 100;
+  @IsCount(1) readonly maxSubscribersPerUser: number = 100;
   /** Subscribers at once, all together. Default 5000. */
-  @IsInt() @Min(1) readonly maxSubscribers: number = 5000;
+  @IsCount(1) readonly maxSubscribers: number = 5000;
   /** Pause between keep-alive comments on SSE. Unit: ms. Default 15 s. */
-  @IsInt() @Min(1) readonly keepAliveMs: number = 15_000;
+  @IsTimerMs(1) readonly keepAliveMs: number = 15_000;
 }

@@ -1,5 +1,6 @@
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
+import { MAX_ATTEMPTS, MAX_DURATION_MS, MAX_TIME, requireDate, requireInteger, requireTime } from '../domain/bounds.js';
 import { requireIdentifier, userOf } from '../domain/owner.js';
 import { ValidationError } from '../errors/request.errors.js';
 
@@ -18,9 +19,6 @@ const KNOWN = new Set<string>([
 const MAX_TAGS = 32;
 const NO_TAGS: readonly string[] = Object.freeze([]);
 const MAX_PRIORITY = 1_000_000;
-/** Year 9999: what every database and ISO string can hold. */
-const MAX_TIME = 253_402_300_799_999;
-const MAX_DURATION_MS = 2 ** 31 - 1;
 
 /** A submit with everything but its input checked and defaulted. Times are epoch ms. */
 export interface SubmitRequest {
@@ -47,10 +45,11 @@ export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHa
     userId: userOf(params) ?? null,
     key: idempotencyKey === undefined ? null : requireIdentifier('idempotencyKey', idempotencyKey),
     runAt,
-    priority: priority === undefined ? 0 : integer('priority', priority, -MAX_PRIORITY, MAX_PRIORITY),
+    priority: priority === undefined ? 0 : requireInteger('priority', priority, -MAX_PRIORITY, MAX_PRIORITY),
     tags: params.tags === undefined ? NO_TAGS : tagsOf(params.tags),
-    timeoutMs: params.timeoutMs === undefined ? handler.timeoutMs : integer('timeoutMs', params.timeoutMs, 1, MAX_DURATION_MS),
-    maxAttempts: params.maxAttempts === undefined ? handler.retry.maxAttempts : integer('maxAttempts', params.maxAttempts, 1, 1_000),
+    timeoutMs: params.timeoutMs === undefined ? handler.timeoutMs : requireInteger('timeoutMs', params.timeoutMs, 1, MAX_DURATION_MS),
+    maxAttempts:
+      params.maxAttempts === undefined ? handler.retry.maxAttempts : requireInteger('maxAttempts', params.maxAttempts, 1, MAX_ATTEMPTS),
     waitForSlot: waitForSlot ?? false,
   };
 }
@@ -58,28 +57,13 @@ export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHa
 function runAtOf(params: SubmitParams<unknown>, now: number): number | undefined {
   const { runAt, delayMs } = params;
   if (runAt !== undefined && delayMs !== undefined) throw new ValidationError('delayMs', 'cannot be combined with runAt');
-  if (runAt !== undefined) {
-    if (!(runAt instanceof Date) || Number.isNaN(runAt.getTime())) throw new ValidationError('runAt', 'must be a valid Date');
-    return withinTime('runAt', runAt.getTime());
-  }
+  if (runAt !== undefined) return requireDate('runAt', runAt);
   if (delayMs === undefined || delayMs === 0) return undefined;
-  return withinTime('delayMs', now + integer('delayMs', delayMs, 0, MAX_TIME));
-}
-
-function withinTime(field: string, at: number): number {
-  if (at < 0 || at > MAX_TIME) throw new ValidationError(field, 'must lie between the years 1970 and 9999');
-  return at;
-}
-
-function integer(field: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-    throw new ValidationError(field, `must be an integer from ${min} to ${max}, got ${typeof value === 'number' ? value : typeof value}`);
-  }
-  return value;
+  return requireTime('delayMs', now + requireInteger('delayMs', delayMs, 0, MAX_TIME));
 }
 
 function tagsOf(tags: unknown): readonly string[] {
   if (!Array.isArray(tags)) throw new ValidationError('tags', 'must be an array of strings');
   if (tags.length > MAX_TAGS) throw new ValidationError('tags', `must have at most ${MAX_TAGS} members, got ${tags.length}`);
-  return [...new Set(tags.map((tag, at) => requireIdentifier(`tags[${at}]`, tag)))];
+  return [...new Set(Array.from(tags, (tag, at) => requireIdentifier(`tags[${at}]`, tag)))];
 }

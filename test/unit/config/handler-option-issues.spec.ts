@@ -35,6 +35,19 @@ describe('handlerOptionIssues', () => {
     expect(paths({ retry: { maxAttempts: 0, delay: 1 } })).toEqual(['retry.delay', 'retry.maxAttempts']);
   });
 
+  it.each([
+    ['retry.maxAttempts', { retry: { maxAttempts: 2 ** 53 - 1 } }, 1_000_000],
+    ['retry.maxAttempts', { retry: { maxAttempts: 2 ** 31 } }, 1_000_000],
+    ['retry.initialDelayMs', { retry: { initialDelayMs: 8.64e15 } }, 3_155_760_000_000],
+    ['retry.maxDelayMs', { retry: { maxDelayMs: 1e300 } }, 3_155_760_000_000],
+    ['timeoutMs', { timeoutMs: 2 ** 53 }, 3_155_760_000_000],
+    ['maxConcurrentExecutions', { maxConcurrentExecutions: 2 ** 31 }, 2_147_483_647],
+  ])('refuses %s beyond what a column or a date can hold, and says the largest', (path, options, largest) => {
+    expect(handlerOptionIssues(options)).toEqual([
+      { path, message: expect.stringMatching(new RegExp(`^must not be greater than ${largest}, not `)) },
+    ]);
+  });
+
   it('refuses input and schema together', () => {
     expect(paths({ input: Dto, schema: z.string() })).toEqual(['schema']);
   });

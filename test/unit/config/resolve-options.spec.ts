@@ -77,11 +77,36 @@ describe('resolveOptions', () => {
 
   it.each(leaves(DEFAULTS))('takes %s from the user', (path, value) => {
     const other =
-      typeof value === 'number' ? value * 100 : ({ stay: 'exit', process: 'inline', true: false }[String(value)] ?? 'elsewhere.log');
+      typeof value === 'number'
+        ? value * (path.startsWith('limits.') ? 4 : 100)
+        : ({ stay: 'exit', process: 'inline', true: false }[String(value)] ?? 'elsewhere.log');
     const extra = path === 'executor.heartbeatIntervalMs' ? { recovery: { staleThresholdMs: 10 ** 7 } } : {};
     const input =
       path === 'guard.dlq.ttlMs' ? { ...nest(path, other), retention: { failedTtlMs: other } } : { ...nest(path, other), ...extra };
     expect(leaves(resolveOptions(input)).find(([at]) => at === path)).toEqual([path, other]);
+  });
+
+  it.each(
+    leaves(DEFAULTS)
+      .filter(([path, value]) => typeof value === 'number' && path !== 'executor.retry.backoffMultiplier')
+      .map(([path]) => path),
+  )('refuses a value of %s that fits neither frame, column nor date, and says the largest that does', (path) => {
+    const messageFor = (value: number): string => {
+      try {
+        resolveOptions(nest(path, value));
+        return 'was accepted';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    for (const value of [2 ** 53, 1e300]) expect(messageFor(value)).toContain(`${path}: must not be greater than `);
+    const largest = Number(/must not be greater than (\d+)/.exec(messageFor(1e300))![1]);
+    expect(messageFor(largest + 1)).toContain(`${path}: must not be greater than ${largest}`);
+    // Another option may have to be larger still; the value itself is right.
+    expect(messageFor(largest)).not.toContain(`${path}: must not`);
+    if (path.endsWith('Ms')) expect(new Date(Date.now() + largest).getTime()).toBeGreaterThan(Date.now());
+    if (path.startsWith('limits.max') && path.endsWith('Bytes')) expect(largest).toBeLessThan(8 * 1024 * 1024);
+    if (path === 'executor.retry.maxAttempts' || path === 'recovery.maxRecoveriesPerTask') expect(largest).toBeLessThan(2 ** 31);
   });
 
   it('takes the default for a member that is undefined, as from an unset variable', () => {

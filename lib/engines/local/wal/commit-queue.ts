@@ -1,7 +1,7 @@
 import type { LogGroup } from '../../../contracts/event-log.interface.js';
+import { MAX_FRAME_BODY_BYTES } from '../../../domain/bounds.js';
 import { ValidationError } from '../../../errors/request.errors.js';
 import { lineBytesAtMost } from './entry.codec.js';
-import { MAX_FRAME_BODY_BYTES } from './frame.codec.js';
 
 const MAX_FRAME_ENTRIES = 1024;
 /** A frame that has this much takes no further group. */

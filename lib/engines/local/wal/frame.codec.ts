@@ -1,9 +1,8 @@
 import { crc32 } from 'node:zlib';
+import { MAX_FRAME_BODY_BYTES } from '../../../domain/bounds.js';
 
 /** Version of the format, `v` of a segment header. A newer one refuses to open. */
 export const FORMAT_VERSION = 1;
-/** A frame's body, its lines and newlines, never exceeds this. */
-export const MAX_FRAME_BODY_BYTES = 8 * 1024 * 1024;
 /** `#B` and `#S` lines, newline included, are shorter. */
 export const MAX_MARK_BYTES = 160;
 export const MAX_HEADER_BYTES = 1024;
