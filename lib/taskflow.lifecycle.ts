@@ -6,7 +6,7 @@ import type { OpenedLog } from './contracts/event-log.interface.js';
 import type { FlushCursor, TaskStore } from './contracts/task-store.interface.js';
 import type { TaskSystemStats } from './contracts/task-system.interface.js';
 import { ShuttingDownError } from './errors/admission.errors.js';
-import { EventLogCorruptError, RepositoryError } from './errors/storage.errors.js';
+import { EventLogCorruptError, EventLogError, RepositoryError } from './errors/storage.errors.js';
 import { TaskSystemError } from './errors/task-system.error.js';
 import { EventLogService } from './engines/local/wal/event-log.service.js';
 import { ExecutorService } from './executor/executor.service.js';
@@ -195,7 +195,9 @@ export class TaskflowLifecycle {
 
   /** The log failed: nothing can be made durable any more. */
   private halt(): void {
-    this.executor.haltAll('log-failed');
+    this.executor.haltAll(
+      new EventLogError('failed', 'none', 'The event log failed and takes no more entries, so this run ends without one.'),
+    );
     this.ledger.halted();
     this.logger.error('The event log failed. Running tasks were aborted; they go on when the process is started again on a sound disk.');
     if (this.options.eventLog.onFailure === 'exit') process.exit(1);

@@ -5,6 +5,11 @@ import type { TaskStatus } from './task.interface.js';
 import type { EntryType } from './task-event.interface.js';
 import type { EntryData } from './log-entry.interface.js';
 
+/** Asked for by a caller: the run ends `cancelled`, whatever its handler returns. */
+export interface CancelRequest {
+  readonly reason?: string;
+}
+
 /** A fact that somebody wants made. The port adds sequence, time, attempt and fence. */
 export interface FactDraft {
   readonly type: EntryType;
@@ -17,25 +22,29 @@ export interface FactDraft {
   readonly expect?: { readonly status?: readonly TaskStatus[]; readonly fence?: number; readonly life?: number };
 }
 
-/** `ok`: durable. `fenced`: what was expected no longer holds; `task` is the newest durable state (null: no such task). */
+/**
+ * `applied`: durable. `stale`: what was expected no longer holds; `task` is the newest durable state (null: no such task), and whoever
+ * ends a run decides again on it. `existing`: the key belongs to `task`.
+ */
 export type FactOutcome =
-  | { readonly kind: 'ok'; readonly seq: number | undefined; readonly at: number; readonly task: TaskState }
-  | { readonly kind: 'fenced'; readonly task: TaskState | null }
+  | { readonly kind: 'applied'; readonly seq: number | undefined; readonly at: number; readonly task: TaskState }
+  | { readonly kind: 'stale'; readonly task: TaskState | null }
   | { readonly kind: 'existing'; readonly task: TaskState };
 
 /**
- * The one place where facts are made (DESIGN sections 4 and 11). "Durable" means what the port says.
+ * The one place where facts are made. "Durable" means what the engine says: synced to the log, or committed in the database.
  *
- * Rejects with EventLogFullError (nothing happened; `whenAccepting` tells when to decide again), or EventLogError
- * (`outcome` says whether the entry may yet be found).
+ * Refuses with a FactRefused (`errors/fact-refused`): `later` says that nothing happened and `whenAccepting` tells when to decide
+ * again; `never` that this process makes no more facts. Any other rejection is about the draft itself, such as one over its limits.
  */
 export interface FactPort {
   /** Appends a group of drafts of one task: all in one frame or none. Checks are made before the first await. */
   append(drafts: readonly FactDraft[]): Promise<FactOutcome>;
-  /** The newest fold of a task that is resident here (it has a run or a pending entry), pending entries included. */
-  pending(
-    taskId: TaskId,
-  ): { readonly status: TaskStatus; readonly fence: number; readonly cancelRequest: { readonly reason?: string } | null } | undefined;
+  /**
+   * The cancel request of a task that runs here, those included that are on their way to be durable; null: there is none. Undefined:
+   * the task is not at hand. A hint, since another writer's request may be durable already: `append` answers `stale` then.
+   */
+  cancelRequestOf(taskId: TaskId): CancelRequest | null | undefined;
   /** The newest durable state, from memory or database. @throws RepositoryError when it cannot be known. */
   load(taskId: TaskId): Promise<TaskState | null>;
   /**

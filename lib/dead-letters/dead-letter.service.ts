@@ -112,7 +112,7 @@ export class DeadLetterService {
     const outcome = await this.facts.append([
       { type: 'dlq-removed', taskId: state.id, expect: { status: ['failed'], fence: state.fence, life: state.life } },
     ]);
-    return outcome.kind === 'ok';
+    return outcome.kind === 'applied';
   }
 
   /** Since when a failed task counts as a dead letter, or null: what a caller is shown. */
@@ -135,7 +135,8 @@ export class DeadLetterService {
     const data = { reason: 'manual', runAt: this.clock.now(), delayMs: 0 };
     const expect = { status: ['failed'] as const, fence: state.fence, life: state.life };
     const outcome = await this.facts.append([{ type: 'retry', taskId: state.id, data, expect }]);
-    if (outcome.kind !== 'ok') throw new ConflictError('NOT_DEAD_LETTERED', 'The task was retried, removed or pruned at the same moment.');
+    if (outcome.kind !== 'applied')
+      throw new ConflictError('NOT_DEAD_LETTERED', 'The task was retried, removed or pruned at the same moment.');
     this.retried += 1;
     this.telemetry.count('taskflow.tasks.retried', 1, { 'taskflow.task.name': state.name });
     this.executor.enqueue(outcome.task);

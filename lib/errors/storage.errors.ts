@@ -1,3 +1,4 @@
+import type { FactRefused, Refusal } from './fact-refused.js';
 import { TaskSystemError } from './task-system.error.js';
 
 export type EventLogFailure = 'full' | 'failed' | 'closed';
@@ -6,8 +7,10 @@ export type EventLogFailure = 'full' | 'failed' | 'closed';
  * 503. The log did not take an entry. `outcome` `none`: it is not on disk and never will be;
  * `unknown`: the disk failed while it was being synced, so that it may or may not be found at the next start.
  */
-export class EventLogError extends TaskSystemError {
+export class EventLogError extends TaskSystemError implements FactRefused {
   static override readonly kind: string = 'EventLogError';
+  /** `later`: the log is full, and takes entries again when there is room. */
+  readonly refusal: Refusal;
   constructor(
     readonly state: EventLogFailure,
     readonly outcome: 'none' | 'unknown',
@@ -15,6 +18,7 @@ export class EventLogError extends TaskSystemError {
     options?: { cause?: unknown; code?: string },
   ) {
     super(options?.code ?? 'EVENT_LOG', 503, message, {}, options);
+    this.refusal = state === 'full' ? 'later' : 'never';
   }
 }
 
@@ -69,14 +73,20 @@ export type RepositoryErrorCode =
   | 'QUARANTINED';
 
 /** 503. The database did not answer, or cannot do what was asked. `code` says which. */
-export class RepositoryError extends TaskSystemError {
+export class RepositoryError extends TaskSystemError implements FactRefused {
   static override readonly kind: string = 'RepositoryError';
+  /** `later`: the database did not answer this time. */
+  readonly refusal: Refusal;
+  /** Of a fact that the database was to take: whether it may have taken it all the same. */
+  readonly outcome: 'none' | 'unknown';
   constructor(
     code: RepositoryErrorCode,
     message: string,
     readonly retryAfterMs: number = 1000,
-    options?: { cause?: unknown },
+    options?: { cause?: unknown; outcome?: 'none' | 'unknown' },
   ) {
     super(code, 503, message, {}, options);
+    this.refusal = code === 'UNAVAILABLE' ? 'later' : 'never';
+    this.outcome = options?.outcome ?? 'none';
   }
 }

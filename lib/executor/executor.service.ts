@@ -10,7 +10,6 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError } from '../errors/execution.errors.js';
-import { EventLogError } from '../errors/storage.errors.js';
 import { AttemptRunner } from './attempt-runner.js';
 import { Dispatcher, type LocalWorkSource, type StartedWork } from '../engines/local/queue/dispatcher.js';
 import { ExecutionCounters } from './execution-counters.js';
@@ -39,6 +38,7 @@ const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 export class ExecutorService {
   private phase: Phase = 'idle';
   private stopping: Promise<void> | undefined;
+  private haltReason: Error | undefined;
   private readonly runs = new Map<TaskId, TaskRun>();
   private readonly warnedNames = new Set<string>();
   private idleWaiters: (() => void)[] = [];
@@ -132,11 +132,12 @@ export class ExecutorService {
     return true;
   }
 
-  /** The log takes nothing more: nothing is started, running signals fire, nothing is written. */
-  haltAll(reason: string): void {
+  /** This process makes no more facts: nothing is started, running signals fire with `reason`, nothing is written. */
+  haltAll(reason: Error): void {
+    this.haltReason = reason;
     if (this.phase === 'running' || this.phase === 'idle') this.phase = 'halted';
     void this.dispatcher.stop();
-    for (const run of this.runs.values()) run.abort('log-failed', haltError(reason));
+    for (const run of this.runs.values()) run.abort('halted', reason);
   }
 
   /** Stops as DESIGN section 9 has it. Resolves when no run is under way, or those left were given up. Twice is once. */
@@ -179,9 +180,9 @@ export class ExecutorService {
     this.facts.retain(task.id);
     this.runs.set(task.id, run);
     // What was decided while the start was on its way: such a run ends without a call of its handler.
-    if (this.phase === 'halted') run.abort('log-failed', haltError('log-failed'));
+    if (this.haltReason !== undefined) run.abort('halted', this.haltReason);
     else if (this.phase === 'aborting' || this.phase === 'stopped') run.abort('shutdown', new ShuttingDownError());
-    else if (this.facts.pending(task.id)?.cancelRequest != null) run.abort('cancel', new TaskCancelledError(snapshotOf(task)));
+    else if (this.facts.cancelRequestOf(task.id) != null) run.abort('cancel', new TaskCancelledError(snapshotOf(task)));
     void this.perform(run); // never rejects
   }
 
@@ -240,6 +241,3 @@ export class ExecutorService {
     this.env.logger.warn(`Tasks named "${name}" wait: no handler of that name is defined in this process.`);
   }
 }
-
-const haltError = (reason: string): EventLogError =>
-  new EventLogError('failed', 'none', `The event log takes no more entries (${reason}); this run ends without one.`);

@@ -50,7 +50,7 @@ export class Heartbeat {
     const { id, fence } = run.task;
     run.isBeating = true;
     this.shared.facts.append([{ type: 'heartbeat', taskId: id, expect: { fence, status: ['running'] } }]).then(
-      (outcome) => this.beaten(run, outcome.kind === 'ok'),
+      (outcome) => this.beaten(run, outcome.kind === 'applied'),
       () => this.beaten(run, false),
     );
   }

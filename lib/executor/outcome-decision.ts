@@ -1,4 +1,4 @@
-import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
+import type { CancelRequest, FactDraft } from '../contracts/fact-port.interface.js';
 import type { EntryData } from '../contracts/log-entry.interface.js';
 import type { TaskErrorInfo, TaskStatus } from '../contracts/task.interface.js';
 import type { TaskState } from '../domain/task-state.js';
@@ -9,8 +9,8 @@ export type Settlement =
   | { readonly kind: 'threw'; readonly error: TaskErrorInfo }
   | { readonly kind: 'silent' };
 
-/** Why a run's signal fired. `entry`: it made an entry that cannot be stored. After `log-failed` and `fenced` nothing is written. */
-export type Verdict = 'timeout' | 'cancel' | 'shutdown' | 'entry' | 'log-failed' | 'fenced';
+/** Why a run's signal fired. `entry`: it made an entry that cannot be stored. After `halted` and `fenced` nothing is written. */
+export type Verdict = 'timeout' | 'cancel' | 'shutdown' | 'entry' | 'halted' | 'fenced';
 
 export interface DecisionInput {
   readonly task: TaskState;
@@ -18,7 +18,7 @@ export interface DecisionInput {
   readonly verdict: Verdict | undefined;
   /** How the attempt failed when the verdict is `timeout` or `entry`. */
   readonly verdictError: TaskErrorInfo | undefined;
-  readonly pending: ReturnType<FactPort['pending']>;
+  readonly cancelRequest: CancelRequest | null;
   /** Wall clock, epoch ms. */
   readonly now: number;
   /** Delay before the next attempt, drawn when it is needed. Unit: ms. */
@@ -35,15 +35,16 @@ const RUNNING: readonly TaskStatus[] = ['running'];
 const SILENCE: TaskErrorInfo = { name: 'Error', message: 'The handler was interrupted and gave no result.', retryable: true };
 
 /**
- * The entry that ends a run, from what is known in this turn. Pure: it is asked again when the log refused its last answer, and a
- * cancel request that was refused meanwhile then no longer counts.
+ * The entry that ends a run, from what is known in this turn. Pure: it is asked again when its last answer was refused or came too late,
+ * and a cancel request that was refused meanwhile then no longer counts.
  */
 export function decide(input: DecisionInput): Decision {
-  const { settlement, verdict, pending } = input;
-  if (pending?.cancelRequest != null) return cancelled(input, pending.cancelRequest);
+  const { settlement, verdict, cancelRequest } = input;
+  if (cancelRequest !== null) return cancelled(input, cancelRequest);
   if (verdict === 'timeout' || verdict === 'entry') return attemptFailed(input, input.verdictError ?? SILENCE);
   if (settlement.kind === 'returned') return entry(input, 'completed', 'complete', undefined, settlement.body);
-  // Also a run that was kept from starting by a cancel request which then was refused: it failed at nothing.
+  // The cancel request aborted this run before its handler was called, and the log then refused the request. Nothing failed, so
+  // release the task instead of counting a failed attempt.
   if (verdict === 'shutdown' || (verdict === 'cancel' && settlement.kind === 'silent')) return released(input);
   return attemptFailed(input, settlement.kind === 'threw' ? settlement.error : SILENCE);
 }

@@ -1,6 +1,5 @@
-import type { FactOutcome } from '../contracts/fact-port.interface.js';
 import type { TaskState } from '../domain/task-state.js';
-import { EventLogError, EventLogFullError } from '../errors/storage.errors.js';
+import { isFactRefused, isRefusedForNow } from '../errors/fact-refused.js';
 import { backoffMs } from '../primitives/backoff.js';
 import { decide, type Decision, type RunOutcome, type Settlement } from './outcome-decision.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
@@ -18,23 +17,29 @@ export class RunConclusion {
 
   /**
    * Resolves once the entry is durable; undefined: nothing was written, and nothing will be. Everything the run emitted is made
-   * first. Refused for want of space, it waits with its slot and decides again by what then is durable; the handler is not called
-   * again. Never rejects.
+   * first. An entry that is refused for a moment waits with its slot; one that came too late, because somebody else wrote to the
+   * running task, is decided again on what is durable now. The handler is not called again for either. Never rejects.
    */
   async conclude(run: TaskRun, settlement: Settlement): Promise<Concluded | undefined> {
+    let newest: TaskState | undefined;
     while (!run.isOver) {
       const undrained = run.undrained();
       if (undrained !== undefined) {
         await undrained;
         continue;
       }
-      const decision = this.decision(run, settlement);
+      const decision = this.decision(run, settlement, newest);
       const { slot } = run.start;
       failpoint('completion.before-append');
       try {
         const append = this.shared.facts.append([decision.draft]);
         slot.lend();
-        return this.answered(run, decision, await append);
+        const answer = await append;
+        failpoint('completion.after-durable');
+        if (answer.kind === 'applied') return { outcome: decision.outcome, task: answer.task };
+        slot.takeBack();
+        if (!isNewsOf(run, answer.task, newest)) return this.fenced(run);
+        newest = answer.task;
       } catch (error) {
         slot.takeBack();
         await this.refused(run, error);
@@ -44,7 +49,7 @@ export class RunConclusion {
   }
 
   /** In the same turn as the append that follows, so that nothing can come between. */
-  private decision(run: TaskRun, settlement: Settlement): Decision {
+  private decision(run: TaskRun, settlement: Settlement, newest: TaskState | undefined): Decision {
     const { env, facts } = this.shared;
     const { task, handler } = run.start;
     const { initialDelayMs, maxDelayMs, backoffMultiplier: multiplier, jitter } = handler.retry;
@@ -53,15 +58,13 @@ export class RunConclusion {
       settlement,
       verdict: run.verdict,
       verdictError: run.verdictError,
-      pending: facts.pending(task.id),
+      cancelRequest: facts.cancelRequestOf(task.id) ?? newest?.cancelRequest ?? null,
       now: env.clock.now(),
       backoffMs: () => backoffMs({ initialDelayMs, maxDelayMs, multiplier, jitter }, task.attempt, () => env.ids.random()),
     });
   }
 
-  private answered(run: TaskRun, { outcome }: Decision, answer: FactOutcome): Concluded | undefined {
-    failpoint('completion.after-durable');
-    if (answer.kind === 'ok') return { outcome, task: answer.task };
+  private fenced(run: TaskRun): undefined {
     this.shared.counters.lateWrites += 1;
     run.finish();
     return undefined;
@@ -69,13 +72,19 @@ export class RunConclusion {
 
   private async refused(run: TaskRun, error: unknown): Promise<void> {
     try {
-      if (!EventLogFullError.is(error)) throw error;
+      if (!isRefusedForNow(error)) throw error;
       await this.shared.facts.whenAccepting('lifecycle');
     } catch (final) {
-      // The task stays `running` in the log; the next start finds it there and recovers it.
-      if (!EventLogError.is(final))
+      // The task stays `running`, so whoever recovers the runs of this process finds it there.
+      if (!isFactRefused(final))
         this.shared.env.logger.error(`The end of task ${run.task.id} could not be written; it runs again after a restart.`, final);
       run.finish();
     }
   }
+}
+
+/** The run still holds its task, and the task is not as it was when the last entry was decided: so another decision is worth making. */
+function isNewsOf(run: TaskRun, newest: TaskState | null, before: TaskState | undefined): newest is TaskState {
+  if (newest === null || newest.status !== 'running' || newest.fence !== run.task.fence) return false;
+  return before === undefined || newest.lastSeq !== before.lastSeq || newest.cancelRequest !== before.cancelRequest;
 }

@@ -4,7 +4,7 @@ import type { TaskStatus } from '../contracts/task.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { BackpressureError } from '../errors/admission.errors.js';
 import { ConflictError } from '../errors/request.errors.js';
-import { EventLogError, EventLogFullError } from '../errors/storage.errors.js';
+import { isFactRefused, isRefusedForNow } from '../errors/fact-refused.js';
 import { Deferred } from '../primitives/deferred.js';
 
 const MAX_PENDING_ENTRIES = 1000;
@@ -20,8 +20,8 @@ const RUNNING: readonly TaskStatus[] = ['running'];
 export interface OutputOwner {
   /** The task has moved on: this run may write nothing more. */
   fenced(): void;
-  /** The log failed or closed. */
-  logFailed(error: EventLogError): void;
+  /** This process makes no more facts. */
+  halted(error: unknown): void;
   /** The port refused an entry for what it is. */
   failAttempt(error: unknown): void;
 }
@@ -144,7 +144,7 @@ export class RunOutput {
     const count = this.inFlight;
     this.inFlight = 0;
     if (this.closedBy !== undefined) return;
-    if (outcome.kind !== 'ok') {
+    if (outcome.kind !== 'applied') {
       this.owner.fenced();
       return this.close(runIsOver());
     }
@@ -159,8 +159,8 @@ export class RunOutput {
   private refused(error: unknown): void {
     this.inFlight = 0;
     if (this.closedBy !== undefined) return;
-    if (EventLogFullError.is(error)) return this.stall();
-    if (EventLogError.is(error)) this.owner.logFailed(error);
+    if (isRefusedForNow(error)) return this.stall();
+    if (isFactRefused(error)) this.owner.halted(error);
     else this.owner.failAttempt(error);
     this.close(error instanceof Error ? error : runIsOver());
   }
@@ -174,7 +174,7 @@ export class RunOutput {
         this.send();
       },
       (error: unknown) => {
-        if (EventLogError.is(error)) this.owner.logFailed(error);
+        if (isFactRefused(error)) this.owner.halted(error);
         this.close(error instanceof Error ? error : runIsOver());
       },
     );

@@ -7,7 +7,6 @@ import type { TelemetryAttributes } from '../contracts/telemetry.interface.js';
 import type { SlotLease } from '../contracts/work-source.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { TaskTimeoutError } from '../errors/execution.errors.js';
-import type { EventLogError } from '../errors/storage.errors.js';
 import { errorInfoOf } from './error-info.js';
 import type { ExecutionCounters } from './execution-counters.js';
 import type { ExecutionEnvironment } from './execution-environment.js';
@@ -38,7 +37,7 @@ const ENVELOPE_BYTES = 256;
 
 /**
  * One run of a task: its signal, its clock, and the verdict that is fixed when the signal fires. The first verdict holds, with two
- * exceptions: after `log-failed` or `fenced` nothing is written, whatever was decided before.
+ * exceptions: after `halted` or `fenced` nothing is written, whatever was decided before.
  */
 export class TaskRun implements OutputOwner {
   verdict: Verdict | undefined;
@@ -116,7 +115,7 @@ export class TaskRun implements OutputOwner {
 
   /** Fires the signal. Nothing happens once the handler has settled, or when an earlier verdict holds. */
   abort(verdict: Verdict, reason: unknown): void {
-    const isFinal = verdict === 'log-failed' || verdict === 'fenced';
+    const isFinal = verdict === 'halted' || verdict === 'fenced';
     if (isFinal) this.finish(reason);
     if (this.isSettled || (this.verdict !== undefined && !isFinal && !this.isRefusedCancel(verdict))) return;
     const isFirst = this.verdict === undefined;
@@ -139,8 +138,8 @@ export class TaskRun implements OutputOwner {
     this.abort('fenced', runIsOver());
   }
 
-  logFailed(error: EventLogError): void {
-    this.abort('log-failed', error);
+  halted(error: unknown): void {
+    this.abort('halted', error);
   }
 
   /** Where `progress` and `custom` entries go. */
@@ -212,6 +211,6 @@ export class TaskRun implements OutputOwner {
   }
 
   private get isCancelRequested(): boolean {
-    return this.shared.facts.pending(this.task.id)?.cancelRequest != null;
+    return this.shared.facts.cancelRequestOf(this.task.id) != null;
   }
 }

@@ -41,7 +41,7 @@ export class CancellationService {
         state.status === 'created'
           ? await this.facts.append([{ type: 'cancelled', taskId: state.id, data, expect: { status: ['created'] } }])
           : await this.facts.append([{ type: 'cancel', taskId: state.id, data, expect: { status: ['running'], fence: state.fence } }]);
-      if (outcome.kind === 'ok') {
+      if (outcome.kind === 'applied') {
         this.tell(outcome.task);
         return this.whole({ ...outcome.task, input: found.input });
       }

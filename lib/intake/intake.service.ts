@@ -126,7 +126,7 @@ export class IntakeService {
       failpoint('submit.before-append');
       const outcome = await this.facts.append(drafts);
       failpoint('submit.after-durable');
-      if (outcome.kind !== 'ok') throw new Error(`A new task cannot be ${outcome.kind}.`); // ids are unique
+      if (outcome.kind !== 'applied') throw new Error(`A new task cannot be ${outcome.kind}.`); // ids are unique
       this.handOver(outcome.task, submission, slot, value);
       return createdSnapshotOf(outcome.task, submission.input);
     } catch (error) {

@@ -194,14 +194,14 @@ export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
   }
 
   /** A task that started in the frame of its own `created`, as the intake makes it when a slot is free. */
-  async created(name: string, input: unknown = {}): Promise<FactOutcome & { kind: 'ok' }> {
+  async created(name: string, input: unknown = {}): Promise<FactOutcome & { kind: 'applied' }> {
     const id = taskId(this.ids.uuid());
     const data = { name, input, maxAttempts: 3, timeoutMs: 300_000 };
     const outcome = await this.facts.append([
       { type: 'created', taskId: id, data },
       { type: 'start', taskId: id },
     ]);
-    return outcome as FactOutcome & { kind: 'ok' };
+    return outcome as FactOutcome & { kind: 'applied' };
   }
 
   /** As the intake does it: the request, then, once it is durable, the signal. */
@@ -211,8 +211,8 @@ export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
       const outcome = await this.facts.append([
         { type: 'cancel', taskId: id, data: reason === undefined ? {} : { reason }, expect: { status: ['running'], fence } },
       ]);
-      if (outcome.kind === 'ok') this.executor.requestCancel(id, snapshotOf(outcome.task));
-      return outcome.kind === 'ok' ? 'ok' : 'fenced';
+      if (outcome.kind === 'applied') this.executor.requestCancel(id, snapshotOf(outcome.task));
+      return outcome.kind === 'applied' ? 'ok' : 'fenced';
     } catch {
       return 'refused';
     }

@@ -1,4 +1,4 @@
-import type { FactDraft, FactOutcome, FactPort } from '../../lib/contracts/fact-port.interface.js';
+import type { CancelRequest, FactDraft, FactOutcome, FactPort } from '../../lib/contracts/fact-port.interface.js';
 import type { TaskId } from '../../lib/contracts/ids.js';
 import type { StoredEntry, TaskHistory } from '../../lib/contracts/task-history.interface.js';
 import { fold, isControl } from '../../lib/domain/fold.js';
@@ -16,6 +16,7 @@ interface Refusal {
   readonly error: Error;
 }
 const BULK = new Set(['created', 'progress', 'custom']);
+const ENDS_A_RUN = new Set(['complete', 'error', 'retry', 'recovered']);
 const FULL_STATES = { none: [], bulk: ['bulk'], all: ['bulk', 'lifecycle'] } as const;
 
 /**
@@ -45,7 +46,7 @@ export class FactPortDouble implements FactPort {
     const id = drafts[0]!.taskId;
     let next = this.newest.get(id) ?? this.durable.get(id) ?? null;
     for (const draft of drafts) {
-      if (!admits(next, draft)) return { kind: 'fenced', task: this.durable.get(id) ?? null };
+      if (!admits(next, draft)) return { kind: 'stale', task: this.durable.get(id) ?? null };
       next = this.next(next, draft);
     }
     const isBulk = drafts.some((draft) => BULK.has(draft.type));
@@ -88,7 +89,7 @@ export class FactPortDouble implements FactPort {
       const body = draft.body ?? (draft.data === undefined ? '' : JSON.stringify(draft.data));
       this.log.push({ taskId: id, taskSeq: seq, type: draft.type, at: this.now(), attempt: before?.attempt ?? 1, fence: task.fence, body });
     }
-    return { kind: 'ok', seq, at: this.now(), task: this.durable.get(id)! };
+    return { kind: 'applied', seq, at: this.now(), task: this.durable.get(id)! };
   }
 
   private next(state: TaskState | null, draft: FactDraft): TaskState | null {
@@ -126,9 +127,18 @@ export class FactPortDouble implements FactPort {
     for (const { deferred } of this.waiting.splice(0)) deferred.reject(this.failure);
   }
 
-  pending(id: TaskId): ReturnType<FactPort['pending']> {
-    const state = this.newest.get(id) ?? this.durable.get(id);
-    return state === undefined ? undefined : { status: state.status, fence: state.fence, cancelRequest: state.cancelRequest };
+  cancelRequestOf(id: TaskId): CancelRequest | null | undefined {
+    if (this.isShared) return undefined;
+    return (this.newest.get(id) ?? this.durable.get(id))?.cancelRequest;
+  }
+
+  /** From now on another writer shares these tasks: what it makes is seen in answers alone, as with a database between nodes. */
+  isShared = false;
+
+  /** Another node writes to a task: durable at once, and unknown here until an answer tells. */
+  writeElsewhere(draft: FactDraft): void {
+    this.commit([draft]);
+    this.newest.delete(draft.taskId);
   }
 
   async load(id: TaskId): Promise<TaskState | null> {
@@ -189,5 +199,7 @@ function admits(state: TaskState | null, draft: FactDraft): boolean {
   const { expect } = draft;
   if (expect?.fence !== undefined && expect.fence !== state.fence) return false;
   if (expect?.status !== undefined && !expect.status.includes(state.status)) return false;
+  // The rule of every engine: a run that was asked to stop ends by `cancelled` alone.
+  if (state.status === 'running' && state.cancelRequest !== null && ENDS_A_RUN.has(draft.type)) return false;
   return draft.type !== 'cancel' || state.status === 'running';
 }

@@ -13,7 +13,7 @@ export const RUN_MUTANTS = [
     promise: 'P5',
     breaks: 'A task whose cancel request is durable completes with what its handler returns.',
     file: 'lib/executor/outcome-decision.ts',
-    edits: [['  if (pending?.cancelRequest != null) return cancelled(input, pending.cancelRequest);\n', '']],
+    edits: [['  if (cancelRequest !== null) return cancelled(input, cancelRequest);\n', '']],
     test: ['test/unit/executor/races.spec.ts', 'ends cancelled when the request is first, whatever the handler returns'],
   },
   {

@@ -3,7 +3,7 @@ import type { TaskContext } from '../../../lib/contracts/task-handler.interface.
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import { ShuttingDownError } from '../../../lib/errors/admission.errors.js';
 import { TaskCancelledError, TaskTimeoutError } from '../../../lib/errors/execution.errors.js';
-import { EventLogError } from '../../../lib/errors/storage.errors.js';
+import { EventLogError, RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
 import { ExecutorHarness } from '../../support/executor-harness.js';
 
@@ -447,7 +447,7 @@ describe('A full log', () => {
     run.work.resolve('done');
     await run.h.clock.run(0);
     run.h.facts.fail();
-    run.h.executor.haltAll('log-failed');
+    run.h.executor.haltAll(new EventLogError('failed', 'none', 'The event log failed.'));
     await run.h.clock.run(0);
     expect(run.h.facts.types(run.id)).toEqual(['created', 'start']);
     expectAtRest(run);
@@ -458,7 +458,7 @@ describe('A failed log', () => {
   it('fires the signals of running tasks; nothing is written, nothing is started', async () => {
     const run = await running();
     run.h.facts.fail();
-    run.h.executor.haltAll('log-failed');
+    run.h.executor.haltAll(new EventLogError('failed', 'none', 'The event log failed.'));
     expect(EventLogError.is(run.ctx.signal.reason)).toBe(true);
     await expect(run.ctx.progress(1)).rejects.toBeDefined();
     run.work.resolve('done');
@@ -476,6 +476,59 @@ describe('A failed log', () => {
     run.work.reject(new Error('stopped'));
     await run.h.clock.run(0);
     expect(run.h.facts.types(run.id)).toEqual(['created', 'start']);
+    expectAtRest(run);
+  });
+});
+
+describe('A task that another writer shares', () => {
+  it('ends cancelled when the request was made elsewhere while the handler ran, though nothing told this process', async () => {
+    const run = await running();
+    run.h.facts.isShared = true;
+    run.h.facts.writeElsewhere({ type: 'cancel', taskId: run.id, data: { reason: 'from another node' } });
+    run.work.resolve('done');
+    await run.h.clock.run(0);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'cancel', 'cancelled']);
+    expect(run.h.facts.body(run.id, 'cancelled')).toEqual({ reason: 'from another node' });
+    expectAtRest(run);
+  });
+
+  it('is left alone when another run has taken its place, and the late end is counted', async () => {
+    const run = await running();
+    run.h.facts.isShared = true;
+    run.h.facts.writeElsewhere({ type: 'recovered', taskId: run.id, data: { recoveries: 1 } });
+    run.h.facts.writeElsewhere({ type: 'start', taskId: run.id });
+    run.work.resolve('too late');
+    await run.h.clock.run(0);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'recovered', 'start']);
+    expect(run.h.executor.stats.lateWrites).toBe(1);
+    expectAtRest(run);
+  });
+});
+
+describe('Storage that does not answer for a moment', () => {
+  const away = (): RepositoryError => new RepositoryError('UNAVAILABLE', 'The database did not answer.', 10);
+
+  it('keeps the progress of a run, and its attempt', async () => {
+    const run = await running();
+    run.h.facts.refuse('progress', 2, away());
+    const told = run.ctx.progress('half');
+    await run.h.clock.run(0);
+    await told;
+    expect(run.h.facts.refused).toBe(2);
+    run.work.resolve('done');
+    await run.h.clock.run(0);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'progress', 'complete']);
+    expectAtRest(run);
+  });
+
+  it('keeps the end of a run: the handler is not called again for it', async () => {
+    const run = await running();
+    run.h.facts.refuse('complete', 2, away());
+    run.work.resolve('done');
+    await run.h.clock.run(0);
+    expect(run.h.facts.refused).toBe(2);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'complete']);
+    expect(run.handle).toHaveBeenCalledTimes(1);
     expectAtRest(run);
   });
 });

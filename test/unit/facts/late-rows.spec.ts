@@ -18,7 +18,7 @@ function delayNextRead(harness: LedgerHarness): { answer: () => void } {
 
 /** The run ends, the database gets to know, and memory lets go: all while somebody else's question is on its way. */
 async function runToTheEnd(harness: LedgerHarness, id: Awaited<ReturnType<LedgerHarness['task']>>): Promise<void> {
-  expect(await harness.outcome(harness.ledger.append([{ type: 'complete', taskId: id, data: { result: 1 } }]))).toBe('ok');
+  expect(await harness.outcome(harness.ledger.append([{ type: 'complete', taskId: id, data: { result: 1 } }]))).toBe('applied');
   harness.ledger.release(id);
   await harness.flush(id);
   expect(harness.overlay.get(id)).toBeUndefined();
@@ -42,7 +42,7 @@ describe('a row that was read before its task ended, and arrives after that was 
     expect(await holding).toHaveLength(1);
     await runToTheEnd(harness, id);
     slow.answer();
-    expect(await cancelled).toBe('fenced');
+    expect(await cancelled).toBe('stale');
     expect(await harness.entries(id)).toEqual(['3 complete']);
     await harness.log.close();
   });
@@ -54,7 +54,7 @@ describe('a row that was read before its task ended, and arrives after that was 
     jest.spyOn(harness.log, 'readMany').mockReturnValueOnce(log.promise);
     const holding = harness.ledger.hold([id]);
     await settle();
-    expect(await harness.outcome(harness.ledger.append([{ type: 'heartbeat', taskId: id }]))).toBe('ok');
+    expect(await harness.outcome(harness.ledger.append([{ type: 'heartbeat', taskId: id }]))).toBe('applied');
     await runToTheEnd(harness, id);
     log.resolve([]);
     expect(await holding).toEqual([]);
@@ -69,7 +69,7 @@ describe('a task that came from a machine whose clock is ahead', () => {
     const theirs = harness.clock.now() + 3_600_000;
     const id = await harness.runningRow(theirs);
     const ended = await harness.ledger.append([{ type: 'complete', taskId: id, data: { result: 1 } }]);
-    expect(ended).toMatchObject({ kind: 'ok', at: theirs, task: { lastEventAt: theirs, startedAt: theirs } });
+    expect(ended).toMatchObject({ kind: 'applied', at: theirs, task: { lastEventAt: theirs, startedAt: theirs } });
     const later = await harness.task('created');
     expect(harness.overlay.get(later)?.durable?.createdAt).toBe(theirs);
     await harness.log.close();

@@ -27,7 +27,7 @@ describe('a task of a long queue', () => {
     expect(held).toEqual([state]);
     expect(asked).not.toHaveBeenCalled();
     expect(await harness.outcome(harness.ledger.append([{ type: 'start', taskId: id, expect: { status: ['created'], fence: 0 } }]))).toBe(
-      'ok',
+      'applied',
     );
     expect(await harness.entries(id)).toEqual(['1 created', '2 start']);
     await harness.log.close();
@@ -61,7 +61,7 @@ describe('a task of a long queue', () => {
     });
     const holding = harness.ledger.hold([id], createdOf);
     await settle();
-    expect(await harness.outcome(harness.ledger.append([{ type: 'cancelled', taskId: id }]))).toBe('ok');
+    expect(await harness.outcome(harness.ledger.append([{ type: 'cancelled', taskId: id }]))).toBe('applied');
     await harness.flush(id);
     expect(harness.overlay.get(id)).toBeUndefined();
     read.resolve();

@@ -51,7 +51,7 @@ describe.each([
     const id = await harness.task(status);
     const before = await harness.entries(id);
     const outcomes = await Promise.all([first, second].map((change) => harness.outcome(harness.ledger.append([draft(id, change)]))));
-    expect(outcomes).toEqual(['ok', 'fenced']);
+    expect(outcomes).toEqual(['applied', 'stale']);
     const after = await harness.entries(id);
     expect(after.slice(before.length).map((line) => line.split(' ').at(-1))).toEqual([first.type]);
     await harness.log.close();
@@ -71,7 +71,7 @@ describe.each([
     const waiting = harness.ledger.whenAccepting('lifecycle');
     await harness.clock.run(1_000);
     await waiting;
-    expect(await harness.outcome(harness.ledger.append([draft(id, second)]))).toBe('ok');
+    expect(await harness.outcome(harness.ledger.append([draft(id, second)]))).toBe('applied');
     expect((await harness.entries(id)).slice(before.length).map((line) => line.split(' ').at(-1))).toEqual([second.type]);
     await harness.log.close();
   });
@@ -85,7 +85,7 @@ describe('a run that was asked to stop', () => {
     const id = await harness.task('running');
     const racing = [LATE['cancel request']!, other, cancelled!].map((change) => harness.ledger.append([draft(id, change)]));
     const outcomes = await Promise.all(racing.map((append) => harness.outcome(append)));
-    expect(outcomes).toEqual(['ok', 'fenced', 'ok']);
+    expect(outcomes).toEqual(['applied', 'stale', 'applied']);
     expect((await harness.entries(id)).slice(2)).toEqual(['cancel', '3 cancelled']);
     await harness.log.close();
   });
@@ -94,7 +94,7 @@ describe('a run that was asked to stop', () => {
     const harness = await LedgerHarness.open();
     const id = await harness.runningRow();
     const racing = [LATE['cancel request']!, OF_A_RUN[name]!].map((change) => harness.ledger.append([draft(id, change)]));
-    expect(await Promise.all(racing.map((append) => harness.outcome(append)))).toEqual(['ok', 'fenced']);
+    expect(await Promise.all(racing.map((append) => harness.outcome(append)))).toEqual(['applied', 'stale']);
     expect(harness.ledger.pending(id)).toMatchObject({ status: 'running', cancelRequest: {} });
     await harness.log.close();
   });
@@ -109,7 +109,7 @@ describe('a run whose task runs again elsewhere', () => {
       await harness.ledger.append([draft(id, OF_A_RUN['release at shutdown']!), { type: 'start', taskId: id }]);
       expect(harness.ledger.pending(id)).toMatchObject({ status: 'running', fence: 2 });
       const before = await harness.entries(id);
-      expect(await harness.outcome(harness.ledger.append([draft(id, late)]))).toBe('fenced');
+      expect(await harness.outcome(harness.ledger.append([draft(id, late)]))).toBe('stale');
       expect(await harness.entries(id)).toEqual(before);
       await harness.log.close();
     },
@@ -122,7 +122,7 @@ describe('a cancel request', () => {
     const id = await harness.task('running');
     const request = harness.ledger.append([{ type: 'cancel', taskId: id, expect: RUN }]);
     expect(harness.ledger.pending(id)).toMatchObject({ status: 'running', cancelRequest: {} });
-    expect(await harness.outcome(request)).toBe('ok');
+    expect(await harness.outcome(request)).toBe('applied');
     expect((await harness.reader.load(id))!.cancelRequest).not.toBeNull();
     await harness.log.close();
   });
@@ -150,7 +150,9 @@ describe('a refused frame', () => {
     expect(harness.disk.hasFired).toBe(true);
     expect(harness.ledger.pending(id)).toMatchObject({ lastSeq: 2 });
     await harness.clock.run(1_000);
-    expect(await harness.outcome(harness.ledger.append([{ type: 'progress', taskId: id, data: { payload: 4 }, expect: RUN }]))).toBe('ok');
+    expect(await harness.outcome(harness.ledger.append([{ type: 'progress', taskId: id, data: { payload: 4 }, expect: RUN }]))).toBe(
+      'applied',
+    );
     expect(await harness.entries(id)).toEqual(['1 created', '2 start', '3 progress']);
     await harness.log.close();
   });
@@ -173,7 +175,7 @@ describe('a refused frame', () => {
     await settle();
     expect(behind).toBe('EVENT_LOG_FULL/none');
     await harness.clock.run(1_000);
-    expect(await progress(3)).toBe('ok');
+    expect(await progress(3)).toBe('applied');
     expect(await harness.entries(id)).toEqual(['1 created', '2 start', '3 progress']);
     await harness.log.close();
   });

@@ -144,7 +144,7 @@ describe('dead letters', () => {
         first === 'retry'
           ? await house.until(Promise.all([retry(), prune()]))
           : (await house.until(Promise.all([prune(), retry()]))).reverse();
-      const [retried, pruned] = [one === 'retried', (other as { kind: string }).kind === 'ok'];
+      const [retried, pruned] = [one === 'retried', (other as { kind: string }).kind === 'applied'];
       expect([retried, pruned].filter(Boolean)).toHaveLength(1);
       expect((await house.until(house.system.getStatus(task))) === null).toBe(pruned);
       if (retried) {

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { CommittedFrame, EntryAddress, FrameSink, LogGroup } from '../../../contracts/event-log.interface.js';
-import type { FactDraft, FactOutcome, FactPort } from '../../../contracts/fact-port.interface.js';
+import type { CancelRequest, FactDraft, FactOutcome, FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { CommittedFact, CommittedFacts } from '../../../contracts/task-history.interface.js';
 import { fold } from '../../../domain/fold.js';
@@ -54,6 +54,11 @@ export class Ledger implements FactPort, CommittedFacts, FrameSink<FactGroup> {
     }
   }
 
+  cancelRequestOf(taskId: TaskId): CancelRequest | null | undefined {
+    return this.pending(taskId)?.cancelRequest;
+  }
+
+  /** The newest fold of a resident task, entries on their way included. */
   pending(taskId: TaskId): PendingHead | undefined {
     return this.overlay.get(taskId)?.newest() ?? undefined;
   }
@@ -106,7 +111,7 @@ export class Ledger implements FactPort, CommittedFacts, FrameSink<FactGroup> {
   /** The task is not resident: its newest state comes from the database first. */
   private async appendAfterLoad(drafts: readonly FactDraft[]): Promise<FactOutcome> {
     const head = await this.reader.resident(drafts[0]!.taskId);
-    if (head === null) return { kind: 'fenced', task: null };
+    if (head === null) return { kind: 'stale', task: null };
     try {
       return await this.appendTo(head, drafts);
     } finally {
@@ -117,7 +122,7 @@ export class Ledger implements FactPort, CommittedFacts, FrameSink<FactGroup> {
   private appendTo(head: TaskHead | undefined, drafts: readonly FactDraft[]): Promise<FactOutcome> {
     const sequenced = sequence(head === undefined ? null : head.newest(), drafts);
     if (sequenced !== undefined) return this.queue(head ?? this.begin(drafts[0]!), sequenced);
-    if (head === undefined || head.inFlight === 0) return Promise.resolve({ kind: 'fenced', task: head?.durable ?? null });
+    if (head === undefined || head.inFlight === 0) return Promise.resolve({ kind: 'stale', task: head?.durable ?? null });
     return this.appendAfterWinner(head, drafts);
   }
 
@@ -183,7 +188,7 @@ export class Ledger implements FactPort, CommittedFacts, FrameSink<FactGroup> {
     frame.groups.forEach(({ head, drafts, resolve }, at) => {
       head.inFlight--;
       this.settle(head);
-      resolve({ kind: 'ok', seq: drafts[drafts.length - 1]!.taskSeq, at: frame.at, task: tasks[at]! });
+      resolve({ kind: 'applied', seq: drafts[drafts.length - 1]!.taskSeq, at: frame.at, task: tasks[at]! });
     });
   }
 

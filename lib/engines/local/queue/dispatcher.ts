@@ -175,7 +175,7 @@ export class Dispatcher {
         await Promise.race([this.shared.facts.whenAccepting('lifecycle'), this.stopped.promise]);
         continue;
       }
-      if (outcome.kind !== 'ok') return undefined; // cancelled meanwhile
+      if (outcome.kind !== 'applied') return undefined; // cancelled meanwhile
       failpoint('claim.after-start');
       const task = copyOf(outcome.task);
       task.input ??= read.task.input;

@@ -116,10 +116,10 @@ export class RecoveryService {
   }
 
   private async putBack(state: TaskState): Promise<void> {
-    const pending = this.facts.pending(state.id);
-    const request = pending === undefined ? state.cancelRequest : pending.cancelRequest;
+    const known = this.facts.cancelRequestOf(state.id);
+    const request = known === undefined ? state.cancelRequest : known;
     const outcome = await this.facts.append([request === null ? this.verdict(state) : this.cancelled(state, request)]);
-    if (outcome.kind !== 'ok') {
+    if (outcome.kind !== 'applied') {
       // A cancel request came in between: decide once more. Anything else means that the task is no leftover any more.
       if (outcome.task?.status === 'running' && outcome.task.fence === state.fence) await this.putBack(outcome.task);
       return;

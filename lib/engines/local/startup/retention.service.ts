@@ -48,6 +48,6 @@ export class RetentionService {
     failpoint('retention.before-pruned');
     const outcome = await this.facts.append([{ type: 'pruned', taskId: state.id, expect }]);
     failpoint('retention.after-pruned');
-    return outcome.kind === 'ok';
+    return outcome.kind === 'applied';
   }
 }
