@@ -20,8 +20,10 @@ export class ChannelRegistry {
   private readonly channels = new Map<TaskId, TaskChannel>();
   /** Users of each channel, those included that are still opening. */
   private readonly users = new Map<TaskChannel, number>();
-  /** In the order in which they fell idle. */
-  private readonly idle = new Map<TaskChannel, Timer>();
+  /** In the order in which they fell idle, with the monotonic ms at which each is let go. */
+  private readonly idle = new Map<TaskChannel, number>();
+  /** For the first of them. */
+  private sweep: Timer | undefined;
   private readonly polls = new Map<TaskChannel, Timer>();
   private cutBy: ChannelCut | undefined;
 
@@ -35,7 +37,6 @@ export class ChannelRegistry {
   acquire(task: TaskState): TaskChannel {
     const channel = this.channels.get(task.id) ?? this.create(task);
     this.users.set(channel, (this.users.get(channel) ?? 0) + 1);
-    this.idle.get(channel)?.cancel();
     this.idle.delete(channel);
     if (!channel.isHome && !this.polls.has(channel)) this.pollLater(channel);
     return channel;
@@ -73,7 +74,8 @@ export class ChannelRegistry {
   /** From now on nothing more will come, for present readers and for later ones. */
   cutOff(reason: ChannelCut): void {
     this.cutBy = reason;
-    for (const timer of [...this.idle.values(), ...this.polls.values()]) timer.cancel();
+    this.sweep?.cancel();
+    for (const timer of this.polls.values()) timer.cancel();
     for (const channel of this.idle.keys()) this.channels.delete(channel.id);
     this.idle.clear();
     this.polls.clear();
@@ -88,17 +90,28 @@ export class ChannelRegistry {
   }
 
   private rest(channel: TaskChannel): void {
-    this.idle.set(
-      channel,
-      this.clock.after(this.options.retentionMs, () => this.drop(channel)),
-    );
+    const { retentionMs } = this.options;
+    this.idle.set(channel, this.clock.monotonic() + retentionMs);
+    if (this.sweep === undefined) this.sweepIn(retentionMs);
     if (this.idle.size <= this.options.maxIdle) return;
     const [longest] = this.idle.keys();
     if (longest !== undefined) this.drop(longest);
   }
 
+  private sweepIn(delayMs: number): void {
+    this.sweep = this.clock.after(delayMs, () => this.dropDue());
+  }
+
+  private dropDue(): void {
+    this.sweep = undefined;
+    const now = this.clock.monotonic();
+    for (const [channel, dueAt] of this.idle) {
+      if (dueAt > now) return this.sweepIn(dueAt - now);
+      this.drop(channel);
+    }
+  }
+
   private drop(channel: TaskChannel): void {
-    this.idle.get(channel)?.cancel();
     this.idle.delete(channel);
     this.channels.delete(channel.id);
   }
