@@ -17,6 +17,7 @@ import { FlushService } from './engines/local/projection/flush.service.js';
 import { settleWithin } from './engines/local/projection/settle-within.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
+import { inOwnContext } from './primitives/async-context.js';
 import { InterruptibleLoop } from './primitives/interruptible-loop.js';
 import { Homecoming } from './engines/local/startup/homecoming.service.js';
 import { Housekeeping } from './engines/local/startup/housekeeping.service.js';
@@ -84,7 +85,7 @@ export class TaskflowLifecycle {
   /** Idempotent: later calls share the first one's outcome. @throws ShuttingDownError when it was stopped before it was started. */
   start(): Promise<void> {
     if (this.starting === undefined && this.stopping !== undefined) return Promise.reject(new ShuttingDownError());
-    this.starting ??= this.startAll().then(
+    this.starting ??= inOwnContext(() => this.startAll()).then(
       () => this.readiness.markReady(),
       async (error: unknown) => {
         this.readiness.failed(error);

@@ -40,6 +40,7 @@ import { CancellationService } from './intake/cancellation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
 import { TaskResolver } from './intake/task-resolver.service.js';
+import { inOwnContexts } from './primitives/async-context.js';
 import { SystemClock } from './primitives/system-clock.js';
 import { SystemIdSource } from './primitives/id-source.js';
 import { DeadLetterCount } from './dead-letters/dead-letter-count.service.js';
@@ -72,13 +73,14 @@ const ports: Provider[] = [
     useFactory: (options: TaskflowOptions, clock: Clock, fs: LogFileSystem, log: EventLogService) => {
       const { eventLogPath } = options.eventLog;
       const folder = new LogFolder(fs, eventLogPath);
-      return createTaskStore(options.repository, {
+      const store = createTaskStore(options.repository, {
         clock,
         ensureFile: (path) => folder.createFile(path),
         sharesProcessWithLog: true,
         cursorFile: new LogCursorFile(fs, eventLogPath),
         logId: () => log.logId,
       });
+      return inOwnContexts(store);
     },
     inject: [TASKFLOW_OPTIONS, CLOCK, LOG_FILE_SYSTEM, EventLogService],
   },

@@ -20,6 +20,7 @@ import { RunConclusion } from './run-conclusion.js';
 import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
 import { RunReport } from './run-report.js';
 import { workItemOf } from '../engines/local/queue/work-item.js';
+import { inOwnContext } from '../primitives/async-context.js';
 import { failpoint } from '../primitives/failpoint.js';
 
 export interface StopOptions {
@@ -183,8 +184,10 @@ export class ExecutorService {
     if (this.haltReason !== undefined) run.abort('halted', this.haltReason);
     else if (this.phase === 'aborting' || this.phase === 'stopped') run.abort('shutdown', new ShuttingDownError());
     else if (this.facts.cancelRequestOf(task.id) != null) run.abort('cancel', new TaskCancelledError(snapshotOf(task)));
-    void this.perform(run); // never rejects
+    void inOwnContext(this.performer, run); // never rejects
   }
+
+  private readonly performer = (run: TaskRun): Promise<void> => this.perform(run);
 
   private async perform(run: TaskRun): Promise<void> {
     try {

@@ -1,5 +1,6 @@
 import type { TaskYield } from '../contracts/task-handler.interface.js';
 import { NonRetryableError } from '../errors/execution.errors.js';
+import { callerContext } from '../primitives/async-context.js';
 import { yieldedEntry } from './run-entry.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
 
@@ -32,7 +33,9 @@ export async function pump(generator: TaskGenerator, run: TaskRun, { env }: RunS
     returned = generator.return(undefined);
     returned.catch(() => undefined);
   };
-  run.onAbort = interrupt;
+  // `return()` runs the generator's `finally` blocks where it is called from.
+  const context = callerContext();
+  run.onAbort = () => context.runInAsyncScope(interrupt);
   if (run.isAborted) interrupt();
   for (;;) {
     // `returned` rejects when a `finally` block threw: the run threw then.

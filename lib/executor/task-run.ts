@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks';
 import type { Timer } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
@@ -7,6 +8,7 @@ import type { TelemetryAttributes } from '../contracts/telemetry.interface.js';
 import type { SlotLease } from '../contracts/work-source.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { TaskTimeoutError } from '../errors/execution.errors.js';
+import { callerContext } from '../primitives/async-context.js';
 import { errorInfoOf } from './error-info.js';
 import type { ExecutionCounters } from './execution-counters.js';
 import type { ExecutionEnvironment } from './execution-environment.js';
@@ -49,6 +51,8 @@ export class TaskRun implements OutputOwner {
   readonly startedAt: number;
 
   private controller: AbortController | undefined;
+  /** Where the signal was first asked for: who aborts may be anybody, such as an administrator's request. */
+  private listeners: AsyncResource | undefined;
   private abortReason: unknown;
   private output: RunOutput | undefined;
   private timeout: Timer | undefined;
@@ -72,6 +76,7 @@ export class TaskRun implements OutputOwner {
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
+      this.listeners = callerContext();
       if (this.isAborted) this.controller.abort(this.abortReason);
     }
     return this.controller.signal;
@@ -181,7 +186,8 @@ export class TaskRun implements OutputOwner {
     this.abortReason = reason;
     this.output?.wake();
     this.onAbort?.();
-    this.controller?.abort(reason);
+    const { controller } = this;
+    this.listeners?.runInAsyncScope(() => controller?.abort(reason));
   }
 
   private armTimeout(): void {

@@ -5,16 +5,32 @@ const outside = new AsyncResource('TaskflowOutside');
 const newContext = (): AsyncResource => new AsyncResource('TaskflowContext');
 
 /**
- * Calls `setTimeout`, `setImmediate` or `queueMicrotask` so that what they run belongs to no request. Otherwise it would run in the
+ * Calls `setImmediate` or `queueMicrotask` so that what they run belongs to no request. Otherwise it would run in the
  * AsyncLocalStorage stores of whoever happened to ask for it, and a timer that is set again and again would keep those stores alive.
  */
-export function outsideRequests<A extends unknown[], R>(schedule: (...args: A) => R, ...args: A): R {
-  return outside.runInAsyncScope(schedule, undefined, ...args);
+export function outsideRequests<R>(schedule: (turn: () => void) => R, turn: () => void): R {
+  return outside.runInAsyncScope(schedule, undefined, turn);
 }
 
+/** `setTimeout`, as `outsideRequests`. */
+export function timeoutOutsideRequests(callback: () => void, delayMs: number): NodeJS.Timeout {
+  return outside.runInAsyncScope(setTimeout as (callback: () => void, delayMs: number) => NodeJS.Timeout, undefined, callback, delayMs);
+}
+
+/** The context for the next call of `inOwnContext`. */
+let next = newContext();
+
 /** Runs `work` in an empty context of its own: it sees no store of the caller, and what it enters ends with it. */
-export function inOwnContext<A extends unknown[], R>(work: (...args: A) => R, ...args: A): R {
-  return outside.runInAsyncScope(newContext).runInAsyncScope(work, undefined, ...args);
+export function inOwnContext<R>(work: () => R): R;
+export function inOwnContext<A, R>(work: (argument: A) => R, argument: A): R;
+export function inOwnContext(work: (argument?: unknown) => unknown, argument?: unknown): unknown {
+  return next.runInAsyncScope(begin, undefined, work, argument);
+}
+
+function begin(work: (argument: unknown) => unknown, argument: unknown): unknown {
+  // Made here, where nothing was entered yet: a scope only to make it in would cost as much again.
+  next = newContext();
+  return work(argument);
 }
 
 /** The context of the caller, to come back to it with `runInAsyncScope`. It lives as long as whoever keeps it. */
@@ -26,7 +42,7 @@ export function inOwnContexts<T extends object>(target: T): T {
     get(object, key) {
       const member: unknown = Reflect.get(object, key, object);
       if (typeof member !== 'function') return member;
-      return (...args: unknown[]): unknown => inOwnContext(() => Reflect.apply(member, object, args) as unknown);
+      return (...args: unknown[]): unknown => inOwnContext((given) => Reflect.apply(member, object, given) as unknown, args);
     },
   });
 }

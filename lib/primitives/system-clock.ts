@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../contracts/clock.interface.js';
+import { timeoutOutsideRequests } from './async-context.js';
 
 /** Node answers a longer delay with 1 ms, so longer ones are cut; owners ask again. */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
@@ -19,7 +20,7 @@ export class SystemClock implements Clock {
     return performance.now();
   }
   after(delayMs: number, callback: () => void, ref = false): Timer {
-    const handle = setTimeout(callback, Math.min(Math.max(delayMs, 0), LONGEST_DELAY_MS));
+    const handle = timeoutOutsideRequests(callback, Math.min(Math.max(delayMs, 0), LONGEST_DELAY_MS));
     if (!ref) handle.unref();
     return new SystemTimer(handle);
   }

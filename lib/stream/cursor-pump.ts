@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../contracts/clock.interface.js';
+import { callerContext } from '../primitives/async-context.js';
 import type { ShapedEntry } from './shaped-entry.js';
 import type { CursorState, StreamCursor } from './stream-cursor.js';
 
@@ -19,6 +20,10 @@ export class CursorPump {
   private isClosed = false;
   private spent = 0;
   private pause: Timer | undefined;
+  /** Of whoever subscribed: commits and timers belong to others. */
+  private readonly subscriber = callerContext();
+  private readonly wakeUp = (): void => this.woken();
+  private readonly goOn = (): void => this.drain();
 
   /** @param burst characters delivered before the event loop gets a turn; Infinity for sinks without a socket behind them. */
   constructor(
@@ -29,8 +34,8 @@ export class CursorPump {
   ) {}
 
   start(): void {
-    this.cursor.onWake = () => this.wake();
-    this.wake();
+    this.cursor.onWake = () => this.subscriber.runInAsyncScope(this.wakeUp);
+    this.woken();
   }
 
   /** Stops at once, inside `next` too; twice is once. */
@@ -42,7 +47,7 @@ export class CursorPump {
     this.cursor.close();
   }
 
-  private wake(): void {
+  private woken(): void {
     if (this.isClosed) return;
     if (!this.isBusy) {
       this.spent = 0;
@@ -82,7 +87,7 @@ export class CursorPump {
   /** A socket is written when the event loop turns; without that a long replay would pile up in the server's own queue. */
   private yield(): void {
     this.spent = 0;
-    this.pause = this.clock.after(0, () => this.drain(), true);
+    this.pause = this.clock.after(0, () => this.subscriber.runInAsyncScope(this.goOn), true);
   }
 
   private async catchUp(): Promise<void> {

@@ -1,6 +1,8 @@
 import type { MessageEvent } from '@nestjs/common';
 import { Observable, type Subscriber } from 'rxjs';
 import type { Clock, Timer } from '../contracts/clock.interface.js';
+import { callerContext } from '../primitives/async-context.js';
+import { completeOnAbort } from './abort-signal.js';
 import { CursorPump, type PumpSink } from './cursor-pump.js';
 import { KEEP_ALIVE, retryHint } from './sse-message.js';
 import type { StreamCursor } from './stream-cursor.js';
@@ -57,9 +59,7 @@ export class SseStream extends Observable<MessageEvent> {
       cursor?.close();
       return subscriber.complete();
     }
-    const onAbort = (): void => subscriber.complete();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    subscriber.add(() => signal?.removeEventListener('abort', onAbort));
+    completeOnAbort(subscriber, signal);
     if (cursor !== undefined) return this.pump(cursor, subscriber);
     this.reopen().then(
       (reopened) => this.pump(reopened, subscriber),
@@ -78,10 +78,12 @@ export class SseStream extends Observable<MessageEvent> {
 
   private keepAlive(subscriber: Subscriber<MessageEvent>): void {
     let timer: Timer;
+    const reader = callerContext();
     const arm = (): void => {
       timer = this.clock.after(this.options.keepAliveMs, () => {
         arm();
-        subscriber.next(KEEP_ALIVE);
+        // Interceptors of the route see it too.
+        reader.runInAsyncScope(() => subscriber.next(KEEP_ALIVE));
       });
     };
     arm();

@@ -1,6 +1,7 @@
 import { Observable, type Subscriber } from 'rxjs';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { TaskEvent, TaskStream } from '../contracts/task-event.interface.js';
+import { completeOnAbort } from './abort-signal.js';
 import { CursorPump, type PumpSink } from './cursor-pump.js';
 import { EventIterator } from './event-iterator.js';
 import type { StreamCursor } from './stream-cursor.js';
@@ -22,9 +23,7 @@ export class TaskEventStream extends Observable<TaskEvent> implements TaskStream
   private deliver(subscriber: Subscriber<TaskEvent>): void {
     const { signal } = this;
     if (signal?.aborted === true) return subscriber.complete();
-    const onAbort = (): void => subscriber.complete();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    subscriber.add(() => signal?.removeEventListener('abort', onAbort));
+    completeOnAbort(subscriber, signal);
     this.open().then(
       (cursor) => {
         const pump = new CursorPump(cursor, sinkOf(subscriber), this.clock, Number.POSITIVE_INFINITY);

@@ -1,3 +1,5 @@
+import { outsideRequests } from '../../../primitives/async-context.js';
+
 interface Waiting<V> {
   readonly key: string;
   resolve(value: V | null): void;
@@ -21,7 +23,7 @@ export class BatchedLookup<V> {
       this.waiting.push({ key, resolve, reject });
       if (this.running) return;
       this.running = true;
-      setImmediate(() => void this.drain());
+      outsideRequests(setImmediate, () => void this.drain());
     });
   }
 

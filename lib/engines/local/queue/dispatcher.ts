@@ -8,6 +8,7 @@ import { copyOf, type TaskState } from '../../../domain/task-state.js';
 import { EventLogError, EventLogFullError, RepositoryError } from '../../../errors/storage.errors.js';
 import { Deferred } from '../../../primitives/deferred.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
+import { outsideRequests } from '../../../primitives/async-context.js';
 import { PreparedWork } from './prepared-work.js';
 import { previousEventsOf } from '../../../executor/run-history.js';
 import type { RunSurroundings } from '../../../executor/task-run.js';
@@ -114,7 +115,7 @@ export class Dispatcher {
   private schedule(): void {
     if (this.isScheduled || !this.isTaking) return;
     this.isScheduled = true;
-    queueMicrotask(() => {
+    outsideRequests(queueMicrotask, () => {
       this.isScheduled = false;
       this.take();
     });

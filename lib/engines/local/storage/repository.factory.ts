@@ -7,6 +7,7 @@ import { CustomTaskStore } from './custom/custom-task-store.js';
 import { DatabaseConnection } from '../../../repository/database.connection.js';
 import { databaseTarget } from '../../../repository/database-target.js';
 import type { CustomStoragePorts, DatabasePorts, ProjectionReport } from '../../../repository/repository.ports.js';
+import { inOwnContexts } from '../../../primitives/async-context.js';
 import { TypeOrmProjector } from './typeorm-projector.js';
 import { TypeOrmTaskStore } from './typeorm-task-store.js';
 
@@ -38,7 +39,7 @@ export function createProjector(
 }
 
 function customRepository(options: RepositoryOptions): TaskRepository {
-  if (options.repository !== undefined && options.repository !== null) return options.repository;
+  if (options.repository !== undefined && options.repository !== null) return inOwnContexts(options.repository);
   throw new RepositoryError(
     'NOT_SUPPORTED',
     "repository.type 'custom' needs repository.repository: an object with the members of TaskRepository.",

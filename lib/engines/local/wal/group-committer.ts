@@ -7,6 +7,7 @@ import { type BuiltFrame, FrameBuilder, type FrameStamp } from './frame-builder.
 import type { SegmentWriter } from './segment-writer.js';
 import type { SpaceWatch } from './space-watch.js';
 import { failpoint } from '../../../primitives/failpoint.js';
+import { outsideRequests } from '../../../primitives/async-context.js';
 
 /** Appends that wait; with a disk this slow, new work is better refused. */
 const MAX_PENDING_BYTES = 256 * 1024 * 1024;
@@ -72,7 +73,7 @@ export class GroupCommitter<G extends LogGroup> {
     if (this.isRunning || this.failure !== undefined) return;
     this.isRunning = true;
     // Not at once: whatever else is appended in this turn belongs into the same frame.
-    setImmediate(this.turn);
+    outsideRequests(setImmediate, this.turn);
   }
 
   /** Takes nothing more; resolves when all that waited is durable or refused. */
@@ -91,7 +92,7 @@ export class GroupCommitter<G extends LogGroup> {
 
   private readonly next = (): void => {
     if (!this.queue.isEmpty && this.failure === undefined) {
-      setImmediate(this.turn);
+      outsideRequests(setImmediate, this.turn);
       return;
     }
     this.isRunning = false;

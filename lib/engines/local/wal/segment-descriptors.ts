@@ -1,4 +1,5 @@
 import type { LogFileSystem } from '../../../contracts/log-file-system.interface.js';
+import { inOwnContext } from '../../../primitives/async-context.js';
 import { isMissing } from './disk-error.js';
 import type { LogFolder } from './log-folder.js';
 
@@ -48,7 +49,7 @@ export class SegmentDescriptors {
 
   private take(first: number): Descriptor {
     const known = this.open.get(first);
-    const descriptor = known ?? { fd: this.fs.open(this.folder.segmentPath(first), 'read'), users: 0 };
+    const descriptor = known ?? { fd: inOwnContext(() => this.fs.open(this.folder.segmentPath(first), 'read')), users: 0 };
     descriptor.users += 1;
     // Last in the map: most recently used.
     this.open.delete(first);
