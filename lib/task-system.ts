@@ -14,8 +14,7 @@ import type {
 } from './contracts/task-system.interface.js';
 import type { Task, TaskStatus } from './contracts/task.interface.js';
 import { decodeCursor, encodeCursor, pageLimit } from './domain/page-cursor.js';
-import { type Owner, ownerOf, requireIdentifier } from './domain/owner.js';
-import { snapshotOf } from './domain/task-snapshot.js';
+import { type Owner, requireIdentifier } from './domain/owner.js';
 import type { TaskState } from './domain/task-state.js';
 import { HandlerNotFoundError, ValidationError } from './errors/request.errors.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
@@ -29,6 +28,7 @@ import { StreamService } from './stream/stream.service.js';
 import { definitionOf } from './handlers/task-definition.js';
 import { checkedShutdown, type ShutdownOptions } from './shutdown-options.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
+import { MisuseLog } from './telemetry/misuse-log.js';
 import { TaskflowStats } from './taskflow-stats.js';
 
 const LIST_OPTIONS = ['status', 'name', 'tag', 'deadLettered', 'limit', 'cursor'] satisfies (keyof ListOptions)[];
@@ -50,6 +50,7 @@ export class TaskSystem {
     /** Failed tasks, and their way back. */
     readonly deadLetters: DeadLetterService,
     private readonly stats: TaskflowStats,
+    private readonly misuse: MisuseLog,
   ) {}
 
   /** Opens log and database, takes up what was left, and starts to run. Idempotent; the module calls it when the application starts. */
@@ -76,13 +77,13 @@ export class TaskSystem {
       // Handed on as it is: each promise around another costs its caller two turns of the microtask queue.
       return this.intake.submit(this.handlerOf(handler), params);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(this.misuse.seen(error));
     }
   }
 
   /** The newest durable state, or null. @throws ValidationError; RepositoryError when it cannot be known. */
   async getStatus(ref: TaskRef, options?: OwnerOption): Promise<Task | null> {
-    const owner = ownerOf(options);
+    const owner = this.misuse.ownerOf(options);
     await this.readiness.wait();
     const state = await this.resolver.find(ref, owner);
     return state === null ? null : this.shown(state);
@@ -95,7 +96,7 @@ export class TaskSystem {
    */
   subscribe(ref: TaskRef, options: SubscribeOptions = {}): TaskStream {
     const resolve = async (): Promise<TaskState> => {
-      const owner = ownerOf(options, SUBSCRIBE_OPTIONS);
+      const owner = this.misuse.ownerOf(options, SUBSCRIBE_OPTIONS);
       await this.readiness.wait();
       return this.resolver.locate(ref, owner);
     };
@@ -106,7 +107,7 @@ export class TaskSystem {
 
   /** The same for an `@Sse` endpoint. Everything that can be refused is refused before the answer's headers go out. */
   async sse(ref: TaskRef, options: SubscribeOptions = {}): Promise<Observable<MessageEvent>> {
-    const owner = ownerOf(options, SUBSCRIBE_OPTIONS);
+    const owner = this.misuse.ownerOf(options, SUBSCRIBE_OPTIONS);
     await this.readiness.wait();
     const state = await this.resolver.locate(ref, owner);
     return this.streams.sse(state, { userId: owner, lastSeq: options.lastSeq ?? 0, signal: options.signal });
@@ -114,21 +115,21 @@ export class TaskSystem {
 
   /** What the task's present life ends with. @throws TaskFailedError, TaskCancelledError, NotFoundError; the signal's reason. */
   async result<R = any>(ref: TaskRef, options: OwnerOption & { signal?: AbortSignal | undefined } = {}): Promise<R> {
-    const owner = ownerOf(options, ['signal']);
+    const owner = this.misuse.ownerOf(options, ['signal']);
     await this.readiness.wait();
     return (await this.streams.result(await this.resolver.locate(ref, owner), options.signal)) as R;
   }
 
   /** Resolves once the request is durable: a waiting task is cancelled then, a running one ends `cancelled` soon. @throws ConflictError when it completed or failed before. */
   async cancel(ref: TaskRef, options: OwnerOption & { reason?: string | undefined } = {}): Promise<Task> {
-    const owner = ownerOf(options, ['reason']);
+    const owner = this.misuse.ownerOf(options, ['reason']);
     await this.readiness.wait();
     return this.shown(await this.cancellation.cancel(await this.resolver.require(ref, owner), options.reason));
   }
 
   /** Newest first. @throws ValidationError, RepositoryError. */
   async list(options: ListOptions = {}): Promise<Page<Task>> {
-    const owner = ownerOf(options, LIST_OPTIONS);
+    const owner = this.misuse.ownerOf(options, LIST_OPTIONS);
     const { status, name, tag, deadLettered } = options;
     if (status !== undefined && !STATUSES.includes(status)) throw new ValidationError('status', `must be one of ${STATUSES.join(', ')}`);
     if (deadLettered !== undefined && typeof deadLettered !== 'boolean') throw new ValidationError('deadLettered', 'must be a boolean');
@@ -166,7 +167,7 @@ export class TaskSystem {
 
   private async submitWhenReady(handler: Type<TaskHandler> | string, params: SubmitParams<unknown>): Promise<Task> {
     await this.readiness.waitToAccept();
-    return this.intake.submit(this.handlerOf(handler), params);
+    return this.submit(handler as string, params);
   }
 
   private handlerOf(handler: Type<TaskHandler> | string): RegisteredHandler {
@@ -177,7 +178,7 @@ export class TaskSystem {
   }
 
   private shown(state: TaskState): Task {
-    return snapshotOf(this.deadLetters.visible(state));
+    return this.deadLetters.visible(state);
   }
 }
 

@@ -53,6 +53,7 @@ import { StaleScan } from './engines/local/startup/stale-scan.service.js';
 import { createTaskStore } from './engines/local/storage/repository.factory.js';
 import { StreamService } from './stream/stream.service.js';
 import { loggerFor } from './telemetry/taskflow-logger.js';
+import { MisuseLog } from './telemetry/misuse-log.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
 import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
 import { TaskHandlerExplorer } from './handlers/task-handler.explorer.js';
@@ -116,6 +117,7 @@ export const taskflowProviders: Provider[] = [
   ExecutionEnvironment,
   ExecutorService,
   Readiness,
+  MisuseLog,
   IntakeService,
   CancellationService,
   TaskResolver,

@@ -1,3 +1,4 @@
+import { IsBoolean } from 'class-validator';
 import { IsCount, IsTimerMs } from './bounded.decorators.js';
 
 /** `stream`: delivery of events to subscribers. */
@@ -14,4 +15,6 @@ export class StreamOptions {
   @IsCount(1) readonly maxSubscribers: number = 5000;
   /** Pause between keep-alive comments on SSE. Unit: ms. Default 15 s. */
   @IsTimerMs(1) readonly keepAliveMs: number = 15_000;
+  /** On: clients are shown the messages of unexpected errors too, on SSE and in the JSON of tasks and events; off, only their names and codes. Default false. */
+  @IsBoolean() readonly exposeErrorMessages: boolean = false;
 }

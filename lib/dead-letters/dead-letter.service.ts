@@ -7,10 +7,11 @@ import type { OwnerOption, Page, TaskRef } from '../contracts/task-system.interf
 import type { Task } from '../contracts/task.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import { decodeCursor, encodeCursor, pageLimit } from '../domain/page-cursor.js';
-import { ownerOf, requireIdentifier } from '../domain/owner.js';
+import { requireIdentifier } from '../domain/owner.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import { changed, type TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
+import { MisuseLog } from '../telemetry/misuse-log.js';
 import { ExecutorService } from '../executor/executor.service.js';
 import { DeadLetterCensus } from '../engines/local/ledger/dead-letter-census.service.js';
 import { TaskList } from '../engines/local/ledger/task-list.service.js';
@@ -49,12 +50,13 @@ export class DeadLetterService {
     private readonly resolver: TaskResolver,
     private readonly census: DeadLetterCensus,
     private readonly executor: ExecutorService,
+    private readonly misuse: MisuseLog,
   ) {}
 
   /** Newest first. @throws RepositoryError when the database did not answer, or a custom repository has no `list`. */
   async list(options: DeadLetterListOptions = {}): Promise<Page<Task>> {
     await this.readiness.wait();
-    const owner = ownerOf(options, LIST_OPTIONS);
+    const owner = this.misuse.ownerOf(options, LIST_OPTIONS);
     const limit = pageLimit(options.limit);
     const from = decodeCursor(options.cursor);
     const seen = from?.count ?? 0;
@@ -72,13 +74,13 @@ export class DeadLetterService {
     const items = isFiltered ? held.slice(0, await this.countNewest(held)) : held;
     const count = seen + items.length;
     const more = page.next !== null && items.length === page.items.length && count < this.options.guard.dlq.maxSize;
-    return { items: items.map(snapshotOf), nextCursor: more ? encodeCursor({ ...page.next!, count }) : null };
+    return { items: items.map((state) => this.visible(state)), nextCursor: more ? encodeCursor({ ...page.next!, count }) : null };
   }
 
   /** Opens a new round. @throws ConflictError when not dead-lettered or `maxRetries` is used up; NotFoundError. */
   async retry(ref: TaskRef, options?: OwnerOption): Promise<Task> {
     await this.readiness.wait();
-    return snapshotOf(await this.reopen(await this.resolver.require(ref, ownerOf(options))));
+    return this.visible(await this.reopen(await this.resolver.require(ref, this.misuse.ownerOf(options))));
   }
 
   /** Retries all that the filter takes and that have rounds left. @returns how many were. */
@@ -106,7 +108,7 @@ export class DeadLetterService {
   /** Takes it out of the queue; the task stays failed. False when it is not dead-lettered. @throws NotFoundError. */
   async remove(ref: TaskRef, options?: OwnerOption): Promise<boolean> {
     await this.readiness.wait();
-    const state = await this.resolver.require(ref, ownerOf(options));
+    const state = await this.resolver.require(ref, this.misuse.ownerOf(options));
     this.requireHome(state);
     if (!(await this.holds(state))) return false;
     const outcome = await this.facts.append([
@@ -115,9 +117,10 @@ export class DeadLetterService {
     return outcome.kind === 'applied';
   }
 
-  /** Since when a failed task counts as a dead letter, or null: what a caller is shown. */
-  visible(state: TaskState): TaskState {
-    return state.deadLetteredAt !== null && state.deadLetteredAt < this.since() ? changed(state, { deadLetteredAt: null }) : state;
+  /** What a caller gets. `deadLetteredAt` says since when a failed task counts as a dead letter, or null. */
+  visible(state: TaskState): Task {
+    const isOver = state.deadLetteredAt !== null && state.deadLetteredAt < this.since();
+    return snapshotOf(isOver ? changed(state, { deadLetteredAt: null }) : state, this.options.stream.exposeErrorMessages);
   }
 
   /** @throws RepositoryError when the database did not answer. */

@@ -16,13 +16,17 @@ export function requireIdentifier(field: string, value: unknown): string {
 /**
  * Who asks. Trusted access is the absence of the property: neither a guard that yields `undefined` nor a `userID` may open every task.
  * @param names the options that the method has beside `userId`.
- * @throws ValidationError when `userId` is present but no user id and not null, for a name that is no option of the method, and for
- * options that are no object: a bare user id too.
+ * @throws ValidationError when `userId` is present but no user id and not null, and for a name that is no option of the method; as the
+ * application's own fault when `userId` is undefined, and for options that are no object: a bare user id too.
  */
 export function ownerOf(options: unknown, names: readonly string[] = []): Owner {
   if (options === undefined) return undefined;
   if (typeof options !== 'object' || options === null)
-    throw new ValidationError('options', `must be an object such as { userId }, got ${options === null ? 'null' : typeof options}`);
+    throw new ValidationError(
+      'options',
+      `must be an object such as { userId }, got ${options === null ? 'null' : typeof options}`,
+      'application',
+    );
   for (const name of Object.keys(options)) {
     if (name !== 'userId' && !names.includes(name))
       throw new ValidationError(name, `is not an option of this method, which takes ${['userId', ...names].join(', ')}`);
@@ -39,7 +43,11 @@ export function userOf(options: object): Owner {
   const { userId } = options;
   if (userId === null) return null;
   if (userId === undefined)
-    throw new ValidationError('userId', 'is present but undefined; leave it out for trusted access, or give null for "no owner"');
+    throw new ValidationError(
+      'userId',
+      'is present but undefined, as where the guard is missing that sets it; leave it out for trusted access, or give null for "no owner"',
+      'application',
+    );
   return requireIdentifier('userId', userId);
 }
 

@@ -2,6 +2,7 @@ import { idempotencyKey, taskName, userId } from '../contracts/ids.js';
 import type { StoredEvent } from '../contracts/task-event.interface.js';
 import type { EventLogEntry } from '../contracts/task-repository.interface.js';
 import type { Task } from '../contracts/task.interface.js';
+import { errorForClients } from './client-error.js';
 import { fold, isControl } from './fold.js';
 import { frozenList } from './frozen.js';
 import { storedEventOf } from './task-event.js';
@@ -73,13 +74,25 @@ class TaskSnapshot {
     if (state.retryDelayMs !== null) this.retryDelayMs = state.retryDelayMs;
   }
 
-  /** ISO times, whatever serialises it. */
+  /** ISO times, whatever serialises it, and of an unexpected error what clients may know: this form is what controllers answer with. */
   toJSON(): Record<string, unknown> {
-    return Object.fromEntries(Object.entries(this).map(([name, value]) => [name, value instanceof Date ? value.toISOString() : value]));
+    return this.error === undefined ? inJson(this) : { ...inJson(this), error: errorForClients(this.error) };
   }
 }
 
-export const snapshotOf = (state: TaskState): Task => Object.freeze(new TaskSnapshot(state, state.input)) as Task;
+/** Its JSON has the whole error: for storage, and where `exposeErrorMessages` is on. */
+class WholeSnapshot extends TaskSnapshot {
+  override toJSON(): Record<string, unknown> {
+    return inJson(this);
+  }
+}
+
+const inJson = (snapshot: TaskSnapshot): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(snapshot).map(([name, value]) => [name, value instanceof Date ? value.toISOString() : value]));
+
+/** @param exposesErrors whether the JSON form shows messages of unexpected errors. */
+export const snapshotOf = (state: TaskState, exposesErrors = false): Task =>
+  Object.freeze(exposesErrors ? new WholeSnapshot(state, state.input) : new TaskSnapshot(state, state.input)) as Task;
 
 /** A new task as of its `created` event, though its `start` may be durable with it. */
 export function createdSnapshotOf(state: TaskState, input: string): Task {
@@ -146,7 +159,7 @@ export function applyEntry(task: Task | null, entry: EventLogEntry): Task | null
   const before = task === null ? null : stateOf(task, '');
   const after = fold(before, { ...entry, at: entry.timestamp, owner: entry.ownerId }, '');
   if (after === null) return null;
-  return after === before ? task : snapshotOf(after);
+  return after === before ? task : snapshotOf(after, true);
 }
 
 /** The event that subscribers replay; null for control entries. */

@@ -5,18 +5,25 @@ export interface FieldIssue {
   readonly message: string;
 }
 
-/** 400. The caller's input, key, id or cursor is refused; nothing was changed. */
+/**
+ * 400. The caller's input, key, id or cursor is refused; nothing was changed.
+ * 500, code `CALLED_WRONGLY`, where only the application's own code can be at fault, as by a guard that is missing: the body says
+ * nothing of it, the message is in the log.
+ */
 export class ValidationError extends TaskSystemError {
   static override readonly kind: string = 'ValidationError';
   readonly issues: readonly FieldIssue[];
 
-  /** @param field the first field at fault; @param issues every field at fault, or one message for `field`. */
+  /** @param field the first field at fault; @param issues every field at fault, or one message for `field`; @param culprit who has to mend it. */
   constructor(
     readonly field: string,
     issues: readonly FieldIssue[] | string,
+    culprit: 'caller' | 'application' = 'caller',
   ) {
     const all = typeof issues === 'string' ? [{ path: field, message: issues }] : issues;
-    super('VALIDATION_FAILED', 400, all.map((issue) => `${issue.path}: ${issue.message}`).join('; '), { field, issues: all });
+    const message = all.map((issue) => `${issue.path}: ${issue.message}`).join('; ');
+    const isCaller = culprit === 'caller';
+    super(isCaller ? 'VALIDATION_FAILED' : 'CALLED_WRONGLY', isCaller ? 400 : 500, message, { field, issues: all });
     this.issues = all;
   }
 }
@@ -25,12 +32,10 @@ export class ValidationError extends TaskSystemError {
 export class HandlerNotFoundError extends TaskSystemError {
   static override readonly kind: string = 'HandlerNotFoundError';
   constructor(name: string, known: readonly string[], nearest?: string) {
+    const text = `No handler is defined for task "${name}".`;
     const hint = nearest === undefined ? '' : ` Did you mean "${nearest}"?`;
-    super(
-      'HANDLER_NOT_FOUND',
-      400,
-      `No handler is defined for task "${name}".${hint} Defined: ${known.length === 0 ? 'none' : known.join(', ')}.`,
-    );
+    // The body leaves out what else there is: a visitor who may choose the name must not be given the list.
+    super('HANDLER_NOT_FOUND', 400, `${text}${hint} Defined: ${known.length === 0 ? 'none' : known.join(', ')}.`, { message: text });
   }
 }
 

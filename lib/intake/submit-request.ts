@@ -35,7 +35,7 @@ export interface SubmitRequest {
 
 /** @throws ValidationError naming the first field at fault. */
 export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHandler, now: number): SubmitRequest {
-  if (typeof params !== 'object' || params === null) throw new ValidationError('params', 'must be an object with an input');
+  if (typeof params !== 'object' || params === null) throw new ValidationError('params', 'must be an object with an input', 'application');
   for (const name of Object.keys(params)) if (!KNOWN.has(name)) throw new ValidationError(name, 'is not a parameter of submit');
   const { idempotencyKey, priority, waitForSlot } = params;
   const runAt = runAtOf(params, now);

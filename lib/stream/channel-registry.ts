@@ -2,11 +2,9 @@ import type { Clock, Timer } from '../contracts/clock.interface.js';
 import type { TaskId } from '../contracts/ids.js';
 import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
 import type { TaskState } from '../domain/task-state.js';
-import { type ChannelCut, TaskChannel } from './task-channel.js';
+import { type ChannelCut, type ChannelOptions, TaskChannel } from './task-channel.js';
 
-export interface ChannelRegistryOptions {
-  /** Entries kept per task. */
-  readonly bufferSize: number;
+export interface ChannelRegistryOptions extends ChannelOptions {
   /** How long a channel that nobody listens to is kept for those who come back. */
   readonly retentionMs: number;
   /** Such channels, at most: the one idle for longest goes first. */
@@ -83,7 +81,7 @@ export class ChannelRegistry {
   }
 
   private create(task: TaskState): TaskChannel {
-    const channel = new TaskChannel(task, this.options.bufferSize, this.history);
+    const channel = new TaskChannel(task, this.options, this.history);
     if (this.cutBy !== undefined) channel.cutOff(this.cutBy);
     this.channels.set(task.id, channel);
     return channel;

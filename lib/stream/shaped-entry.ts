@@ -1,7 +1,9 @@
 import type { MessageEvent } from '@nestjs/common';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { StoredEntry } from '../contracts/task-history.interface.js';
-import { type EventIdentity, eventOf } from '../domain/task-event.js';
+import { payloadForClients } from '../domain/client-error.js';
+import { eventOf } from '../domain/task-event.js';
+import type { ShownTask } from './shown-task.js';
 import { messageOf } from './sse-message.js';
 
 /** A committed entry and what is shown of it. Both shapes are made on first demand and then shared by every subscriber. */
@@ -10,7 +12,7 @@ export class ShapedEntry {
   private shapedMessage: MessageEvent | undefined;
 
   constructor(
-    private readonly task: EventIdentity,
+    private readonly task: ShownTask,
     readonly entry: StoredEntry,
   ) {}
 
@@ -24,13 +26,22 @@ export class ShapedEntry {
     return this.entry.body.length + 128;
   }
 
-  /** Frozen. */
+  /** Frozen. Code reads the whole of it; its JSON, which a gateway may send to a browser, has what clients may know of an error. */
   get event(): TaskEvent {
-    return (this.shapedEvent ??= eventOf(this.task, this.entry));
+    return (this.shapedEvent ??= this.shapeEvent());
   }
 
   /** Frozen; `data` is the finished line. */
   get message(): MessageEvent {
-    return (this.shapedMessage ??= messageOf(this.task.id, this.entry));
+    return (this.shapedMessage ??= messageOf(this.task, this.entry));
+  }
+
+  private shapeEvent(): TaskEvent {
+    const event = eventOf(this.task, this.entry);
+    const { type, payload } = event;
+    const shown = this.task.exposesErrors ? payload : payloadForClients(type, payload);
+    if (shown === payload) return event;
+    const toJSON = (): object => ({ ...event, payload: shown });
+    return Object.freeze(Object.defineProperty({ ...event }, 'toJSON', { value: toJSON }));
   }
 }

@@ -56,6 +56,7 @@ export class StreamService {
     this.quota = new SubscriberQuota(stream);
     const registry = {
       bufferSize: stream.streamBufferSize,
+      exposesErrors: stream.exposeErrorMessages,
       retentionMs: stream.streamRetentionMs,
       maxIdle: stream.maxSubscribers,
       pollIntervalMs: flush.flushIntervalMs,

@@ -1,10 +1,10 @@
 import type { TaskId } from '../contracts/ids.js';
 import type { CommittedFact, StoredEntry, TaskHistory } from '../contracts/task-history.interface.js';
-import type { EventIdentity } from '../domain/task-event.js';
 import { isEnded, type TaskState } from '../domain/task-state.js';
 import { NotFoundError } from '../errors/request.errors.js';
 import { EntryRing } from './entry-ring.js';
 import { ShapedEntry } from './shaped-entry.js';
+import type { ShownTask } from './shown-task.js';
 
 /** `halted`: nothing more will be committed here; readers go on to the durable head. `stopping`: readers end where they are. */
 export type ChannelCut = 'halted' | 'stopping';
@@ -16,6 +16,13 @@ export interface ChannelReader {
   beat(entry: ShapedEntry, after: number): void;
 }
 
+export interface ChannelOptions {
+  /** Entries kept per task. */
+  readonly bufferSize: number;
+  /** `stream.exposeErrorMessages`. */
+  readonly exposesErrors: boolean;
+}
+
 const PAGE_ENTRIES = 100;
 /** Characters: what one reader, or one task's ring, may hold of bodies whatever their number. */
 const PAGE_WEIGHT = 256 * 1024;
@@ -24,7 +31,7 @@ const RING_WEIGHT = 1024 * 1024;
 /** What all subscribers of one task share: the durable head, the newest entries, and reads of older ones that are under way. */
 export class TaskChannel {
   readonly id: TaskId;
-  private readonly identity: EventIdentity;
+  private readonly identity: ShownTask;
   private readonly ring: EntryRing;
   private readonly readers = new Set<ChannelReader>();
   private readonly reads = new Map<number, Promise<readonly ShapedEntry[]>>();
@@ -38,12 +45,12 @@ export class TaskChannel {
 
   constructor(
     task: TaskState,
-    bufferSize: number,
+    { bufferSize, exposesErrors }: ChannelOptions,
     private readonly history: TaskHistory,
   ) {
     this.id = task.id;
     // Not the whole state: its input may be large.
-    this.identity = { id: task.id, name: task.name, key: task.key, userId: task.userId };
+    this.identity = { id: task.id, name: task.name, key: task.key, userId: task.userId, exposesErrors };
     this.ring = new EntryRing(bufferSize, RING_WEIGHT);
     this.durableHead = task.lastSeq;
     this.hasEnded = isEnded(task.status);

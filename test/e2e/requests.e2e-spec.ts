@@ -241,7 +241,9 @@ describe('list', () => {
       [{ tag: '' }, 'tag'],
       [{ name: 'a\u0000b' }, 'name'],
     ] as const) {
-      await expect(system.list(options as never)).rejects.toMatchObject({ name: 'ValidationError', field, status: 400 });
+      // Undefined is a guard that is missing, which is not the visitor's fault.
+      const status = 'userId' in options && options.userId === undefined ? 500 : 400;
+      await expect(system.list(options as never)).rejects.toMatchObject({ name: 'ValidationError', field, status });
     }
   });
 });

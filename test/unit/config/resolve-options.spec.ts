@@ -33,6 +33,7 @@ const DEFAULTS = {
     maxSubscribersPerUser: 100,
     maxSubscribers: 5000,
     keepAliveMs: 15_000,
+    exposeErrorMessages: false,
   },
   executor: {
     enabled: true,
@@ -79,7 +80,7 @@ describe('resolveOptions', () => {
     const other =
       typeof value === 'number'
         ? value * (path.startsWith('limits.') ? 4 : 100)
-        : ({ stay: 'exit', process: 'inline', true: false }[String(value)] ?? 'elsewhere.log');
+        : ({ stay: 'exit', process: 'inline', true: false, false: true }[String(value)] ?? 'elsewhere.log');
     const extra = path === 'executor.heartbeatIntervalMs' ? { recovery: { staleThresholdMs: 10 ** 7 } } : {};
     const input =
       path === 'guard.dlq.ttlMs' ? { ...nest(path, other), retention: { failedTtlMs: other } } : { ...nest(path, other), ...extra };

@@ -117,7 +117,7 @@ describe('What is kept in memory', () => {
 
   it('is bounded in entries and in weight', () => {
     const ring = new EntryRing(10, 5_000);
-    const identity = { id: taskId('t'), name: 'n', key: null, userId: null };
+    const identity = { id: taskId('t'), name: 'n', key: null, userId: null, exposesErrors: false };
     const entry = (seq: number, size: number): ShapedEntry =>
       new ShapedEntry(identity, { taskSeq: seq, type: 'progress', at: 0, attempt: 1, fence: 1, body: 'x'.repeat(size) });
     const held = (): number[] => numbers(1, 200).filter((seq) => ring.get(seq) !== undefined);

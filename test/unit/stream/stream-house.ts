@@ -14,7 +14,7 @@ export class StreamHouse {
   readonly streams: StreamService;
 
   constructor(
-    stream: Record<string, number> = {},
+    stream: Record<string, number | boolean> = {},
     readonly facts = new FakeFacts(),
   ) {
     this.streams = new StreamService(resolveOptions({ stream }), this.clock, this.facts, this.facts, this.telemetry);
