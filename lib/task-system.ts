@@ -24,6 +24,7 @@ import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
 import { TaskResolver } from './intake/task-resolver.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
+import { ManualRetry } from './dead-letters/manual-retry.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { definitionOf } from './handlers/task-definition.js';
 import { checkedShutdown, type ShutdownOptions } from './shutdown-options.js';
@@ -49,6 +50,7 @@ export class TaskSystem {
     private readonly streams: StreamService,
     /** Failed tasks, and their way back. */
     readonly deadLetters: DeadLetterService,
+    private readonly manual: ManualRetry,
     private readonly stats: TaskflowStats,
     private readonly misuse: MisuseLog,
   ) {}
@@ -87,6 +89,22 @@ export class TaskSystem {
     await this.readiness.wait();
     const state = await this.resolver.find(ref, owner);
     return state === null ? null : this.shown(state);
+  }
+
+  /** The same as `getStatus`. */
+  get(ref: TaskRef, options?: OwnerOption): Promise<Task | null> {
+    return this.getStatus(ref, options);
+  }
+
+  /**
+   * A new life for a failed or cancelled task, for as long as it is retained: neither the bounds of the dead-letter queue nor an expiry
+   * count. It starts over at attempt 1, under the same id, key and sequence of events.
+   * @throws ConflictError when it has not ended, completed, gave its key to a newer task, or belongs to another log; NotFoundError.
+   */
+  async retry(ref: TaskRef, options?: OwnerOption): Promise<Task> {
+    const owner = this.misuse.ownerOf(options);
+    await this.readiness.waitToAccept();
+    return this.shown(await this.manual.retry(await this.resolver.require(ref, owner)));
   }
 
   /**

@@ -8,7 +8,7 @@ import { Overlay } from './engines/local/ledger/overlay.js';
 import { FlushService } from './engines/local/projection/flush.service.js';
 import { GuardService } from './guard/guard.service.js';
 import { DeadLetterCount } from './dead-letters/dead-letter-count.service.js';
-import { DeadLetterService } from './dead-letters/dead-letter.service.js';
+import { ManualRetry } from './dead-letters/manual-retry.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StaleScan } from './engines/local/startup/stale-scan.service.js';
@@ -29,7 +29,7 @@ export class TaskflowStats {
     private readonly streams: StreamService,
     private readonly recovery: RecoveryService,
     private readonly deadLetterCount: DeadLetterCount,
-    private readonly deadLetters: DeadLetterService,
+    private readonly manual: ManualRetry,
     private readonly stale: StaleScan,
     private readonly cancellation: CancellationService,
   ) {}
@@ -46,7 +46,7 @@ export class TaskflowStats {
         completed: runs.completed,
         failed: runs.failed + this.recovery.ended.failed,
         cancelled: runs.cancelled + this.cancellation.cancelledWaiting + this.recovery.ended.cancelled,
-        retried: runs.retried + runs.released + this.deadLetters.retried,
+        retried: runs.retried + runs.released + this.manual.retried,
         recovered: this.recovery.recovered,
         deadLettered: this.deadLetterCount.size,
         withoutHandler: parked,

@@ -44,6 +44,7 @@ import { inOwnContexts } from './primitives/async-context.js';
 import { SystemClock } from './primitives/system-clock.js';
 import { SystemIdSource } from './primitives/id-source.js';
 import { DeadLetterCount } from './dead-letters/dead-letter-count.service.js';
+import { ManualRetry } from './dead-letters/manual-retry.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { Homecoming } from './engines/local/startup/homecoming.service.js';
 import { Housekeeping } from './engines/local/startup/housekeeping.service.js';
@@ -122,6 +123,7 @@ export const taskflowProviders: Provider[] = [
   CancellationService,
   TaskResolver,
   RecoveryService,
+  ManualRetry,
   DeadLetterService,
   DeadLetterCount,
   Homecoming,

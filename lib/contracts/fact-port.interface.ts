@@ -19,7 +19,12 @@ export interface FactDraft {
   /** JSON text of the whole `d`, when it is already encoded; else `data` is encoded. */
   readonly body?: string;
   /** Checked against the newest fold, pending entries included, in the same turn as the append. */
-  readonly expect?: { readonly status?: readonly TaskStatus[]; readonly fence?: number; readonly life?: number };
+  readonly expect?: {
+    readonly status?: readonly TaskStatus[];
+    readonly fence?: number;
+    readonly life?: number;
+    readonly deadLettered?: boolean;
+  };
 }
 
 /**

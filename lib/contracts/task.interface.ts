@@ -32,6 +32,8 @@ export interface Task<I = any, R = any> {
   readonly life?: number;
   /** Crashes in a row, as the last `recovered` entry says. */
   readonly recoveries: number;
+  /** Runs of this life that were put off at no attempt's cost; left out, 0: a custom repository may not know it. */
+  readonly postponements?: number;
   /** Per attempt, in ms. */
   readonly timeoutMs: number;
   readonly cancelRequestedAt: Date | null;
@@ -41,10 +43,14 @@ export interface Task<I = any, R = any> {
   readonly priority: number;
   readonly tags: readonly string[];
   readonly lastSeq: number;
+  /** Payload of the newest `progress` event of this life; absent where there is none, or it is over 4 KiB as JSON. */
+  readonly progress?: unknown;
   /** `null`, or since when it is in the dead-letter queue. */
   readonly deadLetteredAt: Date | null;
   readonly createdAt: Date;
   readonly runAt: Date;
+  /** Unless it starts before, it ends as failed then; null: never, or no longer. */
+  readonly expiresAt?: Date | null;
   /** The last start of this life. */
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
@@ -53,4 +59,8 @@ export interface Task<I = any, R = any> {
   readonly resume?: 'failed' | 'shutdown' | 'crash';
   /** While it waits for its backoff: the delay that it was given, in ms. */
   readonly retryDelayMs?: number;
+  /** Where streams by key begin to number its events, as earlier tasks had its key; absent on the first one. */
+  readonly keyBase?: number;
+  /** The newer task that its key was given to; absent while it has its key. */
+  readonly supersededBy?: TaskId;
 }

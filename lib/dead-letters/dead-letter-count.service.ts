@@ -48,7 +48,10 @@ export class DeadLetterCount {
 
 function changeBy({ task, entry }: CommittedFact): number {
   if (entry.type === 'error') return 1;
-  if (entry.type === 'dlq-removed') return -1;
+  if (entry.type === 'dlq-removed') return wasDead(entry) ? -1 : 0;
   // A manual retry is the one `retry` that begins a life: no failure counts in it yet, and no run has started.
-  return entry.type === 'retry' && task.life > 1 && task.startedAt === null ? -1 : 0;
+  return entry.type === 'retry' && task.life > 1 && task.startedAt === null && wasDead(entry) ? -1 : 0;
 }
+
+/** Entries that end a dead letter say so where there was none: the task was cancelled, or had been removed before. */
+const wasDead = ({ body }: CommittedFact['entry']): boolean => !body || (JSON.parse(body) as { dead?: unknown }).dead !== false;

@@ -1,23 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
+import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { OwnerOption, Page, TaskRef } from '../contracts/task-system.interface.js';
 import type { Task } from '../contracts/task.interface.js';
-import type { Telemetry } from '../contracts/telemetry.interface.js';
 import { decodeCursor, encodeCursor, pageLimit } from '../domain/page-cursor.js';
 import { requireIdentifier } from '../domain/owner.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import { changed, type TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
 import { MisuseLog } from '../telemetry/misuse-log.js';
-import { ExecutorService } from '../executor/executor.service.js';
 import { DeadLetterCensus } from '../engines/local/ledger/dead-letter-census.service.js';
 import { TaskList } from '../engines/local/ledger/task-list.service.js';
-import { TaskReader } from '../engines/local/ledger/task-reader.service.js';
 import { TaskResolver } from '../intake/task-resolver.service.js';
 import { Readiness } from '../lifecycle/readiness.js';
+import { ManualRetry } from './manual-retry.service.js';
 
 export interface DeadLetterListOptions extends OwnerOption {
   readonly limit?: number | undefined;
@@ -36,20 +34,15 @@ const SWEEP = 100;
  */
 @Injectable()
 export class DeadLetterService {
-  /** Retries by hand since the process started. */
-  retried = 0;
-
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     private readonly readiness: Readiness,
     private readonly tasks: TaskList,
-    private readonly reader: TaskReader,
     private readonly resolver: TaskResolver,
     private readonly census: DeadLetterCensus,
-    private readonly executor: ExecutorService,
+    private readonly manual: ManualRetry,
     private readonly misuse: MisuseLog,
   ) {}
 
@@ -109,7 +102,7 @@ export class DeadLetterService {
   async remove(ref: TaskRef, options?: OwnerOption): Promise<boolean> {
     await this.readiness.wait();
     const state = await this.resolver.require(ref, this.misuse.ownerOf(options));
-    this.requireHome(state);
+    this.manual.requireHome(state);
     if (!(await this.holds(state))) return false;
     const outcome = await this.facts.append([
       { type: 'dlq-removed', taskId: state.id, expect: { status: ['failed'], fence: state.fence, life: state.life } },
@@ -129,20 +122,16 @@ export class DeadLetterService {
   }
 
   private async reopen(state: TaskState): Promise<TaskState> {
-    this.requireHome(state);
+    this.manual.requireHome(state);
     const { maxRetries } = this.options.guard.dlq;
     if (!(await this.holds(state)))
       throw new ConflictError('NOT_DEAD_LETTERED', `The task is ${state.status} and not in the dead-letter queue.`);
     if (state.life > maxRetries)
       throw new ConflictError('RETRIES_EXHAUSTED', `The task was retried by hand ${maxRetries} times, which is the limit.`);
-    const data = { reason: 'manual', runAt: this.clock.now(), delayMs: 0 };
-    const expect = { status: ['failed'] as const, fence: state.fence, life: state.life };
-    const outcome = await this.facts.append([{ type: 'retry', taskId: state.id, data, expect }]);
+    this.manual.requireKey(state);
+    const outcome = await this.manual.reopen(state, true);
     if (outcome.kind !== 'applied')
       throw new ConflictError('NOT_DEAD_LETTERED', 'The task was retried, removed or pruned at the same moment.');
-    this.retried += 1;
-    this.telemetry.count('taskflow.tasks.retried', 1, { 'taskflow.task.name': state.name });
-    this.executor.enqueue(outcome.task);
     return { ...outcome.task, input: state.input };
   }
 
@@ -163,11 +152,6 @@ export class DeadLetterService {
       else to = at;
     }
     return from;
-  }
-
-  private requireHome(state: TaskState): void {
-    if (!this.reader.isHome(state))
-      throw new ConflictError('HOME_ELSEWHERE', 'The task belongs to the log of another process; retry it there.');
   }
 
   private since(): number {

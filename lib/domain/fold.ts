@@ -80,7 +80,10 @@ function advance(next: Writable, entry: FoldableEntry): void {
       next.status = 'cancelled';
       next.completedAt = entry.at;
       return;
-    default: // progress, custom
+    case 'progress':
+      next.progress = progressOf(entry);
+      return;
+    default: // custom
   }
 }
 
@@ -105,6 +108,11 @@ function advanceRetry(next: Writable, entry: FoldableEntry): void {
     next.failures += 1;
     next.resume = 'failed';
     next.error = (entry.data['error'] as TaskErrorInfo | undefined) ?? null;
+  } else if (reason === 'later') {
+    // The handler chose the time, and no attempt was burnt: what it waits for is in the error.
+    next.postponements += 1;
+    next.resume = 'failed';
+    next.error = (entry.data['error'] as TaskErrorInfo | undefined) ?? null;
   } else if (reason === 'shutdown') {
     next.resume = 'shutdown';
   } else {
@@ -114,6 +122,10 @@ function advanceRetry(next: Writable, entry: FoldableEntry): void {
     next.failures = 0;
     next.error = null;
     next.result = undefined;
+    next.postponements = 0;
+    next.progress = undefined;
+    // Whoever asks for a new life wants it to run, late as it is.
+    next.expiresAt = null;
     next.deadLetteredAt = null;
     next.cancelRequest = null;
     next.startedAt = null;
@@ -135,7 +147,7 @@ function foldControl(state: TaskState, entry: FoldableEntry, home: string): Task
     case 'pruned':
       return null;
     case 'dlq-removed':
-      return changed(state, { deadLetteredAt: null });
+      return changed(state, { deadLetteredAt: null, supersededBy: supersededByOf(entry.data) ?? state.supersededBy });
     case 'adopted':
       return changed(state, { home });
     default:
@@ -147,6 +159,21 @@ function foldControl(state: TaskState, entry: FoldableEntry, home: string): Task
 export function cancelDataOf({ reason }: EntryData): { readonly reason?: string } {
   // Of a log that an earlier release wrote, which took any text: a row shows what memory shows.
   return typeof reason === 'string' ? { reason: storableText(reason) } : {};
+}
+
+/** `d` of a `dlq-removed` entry says for which newer task's sake it was made, where that took over the key. */
+export function supersededByOf({ supersededBy }: EntryData): string | undefined {
+  return typeof supersededBy === 'string' ? supersededBy : undefined;
+}
+
+/** Unit: characters of JSON text; a row is written with it at each flush. */
+const MAX_PROGRESS_CHARS = 4096;
+const PAYLOAD_ALONE = '{"payload":';
+
+function progressOf({ data, body }: FoldableEntry): string | undefined {
+  // Live entries come with their text: it is cut out, not parsed and encoded again.
+  const text = body !== undefined && body.startsWith(PAYLOAD_ALONE) ? body.slice(PAYLOAD_ALONE.length, -1) : textOf(data['payload']);
+  return text === undefined || text.length > MAX_PROGRESS_CHARS ? undefined : text;
 }
 
 const numberOf = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise);

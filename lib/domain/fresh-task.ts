@@ -42,6 +42,12 @@ export class FreshTask implements TaskState {
   get inputHash(): string | null {
     return this.data.inputHash ?? null;
   }
+  get supersededBy(): null {
+    return null;
+  }
+  get keyBase(): number {
+    return this.data.keyBase ?? 0;
+  }
   get traceparent(): string | null {
     return this.data.traceparent ?? null;
   }
@@ -63,6 +69,9 @@ export class FreshTask implements TaskState {
   get recoveries(): number {
     return 0;
   }
+  get postponements(): number {
+    return 0;
+  }
   get timeoutMs(): number {
     return this.data.timeoutMs;
   }
@@ -74,6 +83,9 @@ export class FreshTask implements TaskState {
   }
   get runAt(): number {
     return this.data.runAt ?? this.createdAt;
+  }
+  get expiresAt(): number | null {
+    return this.data.expiresAt ?? null;
   }
   get retryDelayMs(): null {
     return null;
@@ -98,6 +110,9 @@ export class FreshTask implements TaskState {
   }
   get error(): TaskErrorInfo | null {
     return null;
+  }
+  get progress(): undefined {
+    return undefined;
   }
   get input(): undefined {
     return undefined;

@@ -1,10 +1,10 @@
-import { idempotencyKey, taskName, userId } from '../contracts/ids.js';
+import { idempotencyKey, taskId as brandedTaskId, taskName, userId } from '../contracts/ids.js';
 import type { StoredEvent } from '../contracts/task-event.interface.js';
 import type { EventLogEntry } from '../contracts/task-repository.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import { errorForClients } from './client-error.js';
 import { fold, isControl } from './fold.js';
-import { frozenList } from './frozen.js';
+import { frozenJson, frozenList } from './frozen.js';
 import { storedEventOf } from './task-event.js';
 import { keyOfScoped } from './task-key.js';
 import type { CancelRequest, TaskState } from './task-state.js';
@@ -26,6 +26,7 @@ class TaskSnapshot {
   readonly fence: number;
   readonly life: number;
   readonly recoveries: number;
+  readonly postponements: number;
   readonly timeoutMs: number;
   readonly cancelRequestedAt: Date | null;
   readonly cancelReason?: string;
@@ -35,13 +36,17 @@ class TaskSnapshot {
   readonly deadLetteredAt: Date | null;
   readonly createdAt: Date;
   readonly runAt: Date;
+  readonly expiresAt: Date | null;
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   readonly lastHeartbeatAt: Date | null;
+  readonly progress?: unknown;
   readonly result?: unknown;
   readonly error?: Task['error'];
   readonly resume?: Task['resume'];
   readonly retryDelayMs?: number;
+  readonly keyBase?: number;
+  readonly supersededBy?: Task['id'];
 
   constructor(state: TaskState, input: string | undefined) {
     this.id = state.id;
@@ -56,6 +61,7 @@ class TaskSnapshot {
     this.fence = state.fence;
     this.life = state.life;
     this.recoveries = state.recoveries;
+    this.postponements = state.postponements;
     this.timeoutMs = state.timeoutMs;
     this.cancelRequestedAt = dateOrNull(state.cancelRequest?.at ?? null);
     if (state.cancelRequest?.reason !== undefined) this.cancelReason = state.cancelRequest.reason;
@@ -65,13 +71,17 @@ class TaskSnapshot {
     this.deadLetteredAt = dateOrNull(state.deadLetteredAt);
     this.createdAt = new Date(state.createdAt);
     this.runAt = new Date(state.runAt);
+    this.expiresAt = dateOrNull(state.expiresAt);
     this.startedAt = dateOrNull(state.startedAt);
     this.completedAt = dateOrNull(state.completedAt);
     this.lastHeartbeatAt = dateOrNull(state.lastHeartbeatAt);
+    if (state.progress !== undefined) this.progress = frozenJson(JSON.parse(state.progress));
     if (state.result !== undefined) this.result = JSON.parse(state.result);
     if (state.error !== null) this.error = Object.freeze({ ...state.error });
     if (state.resume !== null) this.resume = state.resume;
     if (state.retryDelayMs !== null) this.retryDelayMs = state.retryDelayMs;
+    if (state.keyBase > 0) this.keyBase = state.keyBase;
+    if (state.supersededBy !== null) this.supersededBy = brandedTaskId(state.supersededBy);
   }
 
   /** ISO times, whatever serialises it, and of an unexpected error what clients may know: this form is what controllers answer with. */
@@ -123,6 +133,8 @@ export function stateOf(task: Task, home: string): TaskState {
     priority: task.priority ?? 0,
     tags: task.tags ?? [],
     inputHash: null,
+    supersededBy: task.supersededBy ?? null,
+    keyBase: task.keyBase ?? 0,
     traceparent: null,
     attempt: task.attempt,
     maxAttempts: task.maxAttempts,
@@ -130,11 +142,13 @@ export function stateOf(task: Task, home: string): TaskState {
     fence: task.fence,
     life: task.life ?? 1,
     recoveries: task.recoveries ?? 0,
+    postponements: task.postponements ?? 0,
     timeoutMs: task.timeoutMs,
     cancelRequest: cancelRequestOf(task),
     lastSeq: task.lastSeq,
     createdAt,
     runAt: msOrNull(task.runAt) ?? createdAt,
+    expiresAt: msOrNull(task.expiresAt),
     retryDelayMs: task.retryDelayMs ?? null,
     resume: task.resume ?? (task.status === 'created' && task.recoveries > 0 ? 'crash' : null),
     startedAt: msOrNull(task.startedAt),
@@ -144,6 +158,7 @@ export function stateOf(task: Task, home: string): TaskState {
     deadLetteredAt: msOrNull(task.deadLetteredAt),
     error: task.error ?? null,
     owner: '',
+    progress: task.progress === undefined ? undefined : JSON.stringify(task.progress),
     input: task.input === undefined ? undefined : JSON.stringify(task.input),
     result: task.result === undefined ? undefined : JSON.stringify(task.result),
   };

@@ -21,6 +21,10 @@ export interface TaskState {
   readonly tags: readonly string[];
   /** Hex SHA-256 of the canonical input; null where no key was given. */
   readonly inputHash: string | null;
+  /** Id of the newer task that its key was given to: it is found by id alone, and never runs again. */
+  readonly supersededBy: string | null;
+  /** Streams that are asked for by key number its events from here on, as earlier tasks of its key have the numbers before; 0: it is the first. */
+  readonly keyBase: number;
   /** W3C trace context of the submit. */
   readonly traceparent: string | null;
   readonly attempt: number;
@@ -30,15 +34,19 @@ export interface TaskState {
   readonly fence: number;
   readonly life: number;
   readonly recoveries: number;
+  /** Runs of this life that ended in being put off, at no attempt's cost. */
+  readonly postponements: number;
   readonly timeoutMs: number;
   /** That its run is to stop. Stays when it has. */
   readonly cancelRequest: CancelRequest | null;
   readonly lastSeq: number;
   readonly createdAt: number;
   readonly runAt: number;
+  /** It ends as failed unless it started before; null: never, or no longer. */
+  readonly expiresAt: number | null;
   /** Set while it waits for its backoff: the delay it was given, which bounds the wait after a restart. */
   readonly retryDelayMs: number | null;
-  /** Why it waits again: reason of the last `retry`, or `crash` after `recovered`; null before the first start and after a failure was retried by hand. */
+  /** Why it waits again: reason of the last `retry` (`failed` also where it was put off), or `crash` after `recovered`; null before the first start and after a failure was retried by hand. */
   readonly resume: 'failed' | 'shutdown' | 'crash' | null;
   readonly startedAt: number | null;
   readonly completedAt: number | null;
@@ -50,6 +58,8 @@ export interface TaskState {
   readonly error: TaskErrorInfo | null;
   /** The process incarnation that wrote the last entry. */
   readonly owner: string;
+  /** JSON text of the newest progress payload of this life; undefined: there is none, or it is over 4 KiB. */
+  readonly progress: string | undefined;
   readonly input: string | undefined;
   readonly result: string | undefined;
 }
@@ -69,6 +79,8 @@ export interface FoldableEntry {
   readonly fence: number;
   readonly owner: string;
   readonly data: EntryData;
+  /** JSON text of `d`, where it is at hand and `data` may lack its large members. */
+  readonly body?: string | undefined;
 }
 
 /** `d` of a `created` entry. Members at their default are left out of the log. */
@@ -82,6 +94,8 @@ export interface CreatedData {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   readonly runAt?: number;
+  readonly expiresAt?: number;
+  readonly keyBase?: number;
   readonly priority?: number;
   readonly tags?: readonly string[];
   readonly traceparent?: string;
@@ -106,6 +120,8 @@ export const copyOf = (state: TaskState): Writable => ({
   priority: state.priority,
   tags: state.tags,
   inputHash: state.inputHash,
+  supersededBy: state.supersededBy,
+  keyBase: state.keyBase,
   traceparent: state.traceparent,
   attempt: state.attempt,
   maxAttempts: state.maxAttempts,
@@ -113,11 +129,13 @@ export const copyOf = (state: TaskState): Writable => ({
   fence: state.fence,
   life: state.life,
   recoveries: state.recoveries,
+  postponements: state.postponements,
   timeoutMs: state.timeoutMs,
   cancelRequest: state.cancelRequest,
   lastSeq: state.lastSeq,
   createdAt: state.createdAt,
   runAt: state.runAt,
+  expiresAt: state.expiresAt,
   retryDelayMs: state.retryDelayMs,
   resume: state.resume,
   startedAt: state.startedAt,
@@ -127,6 +145,7 @@ export const copyOf = (state: TaskState): Writable => ({
   deadLetteredAt: state.deadLetteredAt,
   error: state.error,
   owner: state.owner,
+  progress: state.progress,
   input: state.input,
   result: state.result,
 });

@@ -48,7 +48,14 @@ export class NotFoundError extends TaskSystemError {
 }
 
 export type ConflictCode =
-  'IDEMPOTENCY_CONFLICT' | 'TASK_ENDED' | 'NOT_DEAD_LETTERED' | 'RETRIES_EXHAUSTED' | 'HOME_ELSEWHERE' | 'ALREADY_DEFINED';
+  | 'IDEMPOTENCY_CONFLICT'
+  | 'KEY_REUSED'
+  | 'TASK_ENDED'
+  | 'NOT_RETRYABLE'
+  | 'NOT_DEAD_LETTERED'
+  | 'RETRIES_EXHAUSTED'
+  | 'HOME_ELSEWHERE'
+  | 'ALREADY_DEFINED';
 
 /** 409. The task is not in a state that allows this, or the key is bound to another input. `code` says which. */
 export class ConflictError extends TaskSystemError {

@@ -3,6 +3,7 @@ export const EVENTS_TABLE = 'taskflow_events';
 export const CURSOR_TABLE = 'taskflow_cursor';
 export const DEAD_ENTRIES_TABLE = 'taskflow_dead_entries';
 export const NODES_TABLE = 'taskflow_nodes';
+export const RETIRED_KEYS_TABLE = 'taskflow_retired_keys';
 export const SCHEDULES_TABLE = 'taskflow_schedules';
 export const MIGRATIONS_TABLE = 'taskflow_migrations';
 
@@ -19,6 +20,8 @@ export const DEAD_ENTRY_TASK_INDEX = 'taskflow_dead_entries_task';
 export const DEAD_ENTRY_LOG_INDEX = 'taskflow_dead_entries_log';
 export const DEAD_ENTRY_KEY_INDEX = 'taskflow_dead_entries_key_hash';
 
+export const RETIRED_KEY_TIME_INDEX = 'taskflow_retired_keys_time';
+
 /** Quoted, and inside its schema where one is configured. Both dialects read double quotes. */
 export interface TableNames {
   readonly tasks: string;
@@ -26,6 +29,7 @@ export interface TableNames {
   readonly cursor: string;
   readonly deadEntries: string;
   readonly nodes: string;
+  readonly retiredKeys: string;
   readonly schedules: string;
   readonly migrations: string;
 }
@@ -38,6 +42,7 @@ export function tableNames(schema: string | undefined): TableNames {
     cursor: named(CURSOR_TABLE),
     deadEntries: named(DEAD_ENTRIES_TABLE),
     nodes: named(NODES_TABLE),
+    retiredKeys: named(RETIRED_KEYS_TABLE),
     schedules: named(SCHEDULES_TABLE),
     migrations: named(MIGRATIONS_TABLE),
   };

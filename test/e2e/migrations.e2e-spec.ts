@@ -53,7 +53,7 @@ for (const { name, available, create } of DATABASES) {
       const rows: { status: string }[] = await host.query('SELECT status FROM taskflow_tasks');
       const logs: unknown[] = await host.query('SELECT log_id FROM taskflow_cursor');
       await host.destroy();
-      expect(migrations).toHaveLength(2);
+      expect(migrations).toHaveLength(3);
       expect(rows.map(({ status }) => status)).toEqual(children.map(() => 'completed'));
       expect(logs).toHaveLength(PROCESSES);
     });

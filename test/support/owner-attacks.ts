@@ -7,6 +7,8 @@ export type Call = (system: TaskSystem, ref: TaskRef, options: OwnerOption) => P
 /** Every public method that says who asks, of one task. `owners.spec.ts` fails when one is missing here. */
 export const OF_A_TASK: Record<string, Call> = {
   'TaskSystem.getStatus': (system, ref, options) => system.getStatus(ref, options),
+  'TaskSystem.get': (system, ref, options) => system.get(ref, options),
+  'TaskSystem.retry': (system, ref, options) => system.retry(ref, options),
   'TaskSystem.subscribe': async (system, ref, options) => {
     for await (const event of system.subscribe(ref, options)) return event;
     return undefined;

@@ -24,10 +24,10 @@ interface NotYet {
     | 'OnTask'
     | 'RetryLaterError'
     | 'TaskExpiredError';
-  system: 'submitMany' | 'get' | 'retry' | 'sseMany';
+  system: 'submitMany' | 'sseMany';
   module: 'forFeature';
   rejections: 'delayed';
-  task: 'progress' | 'expiresAt';
+  task: never;
   submit: 'keyReuse' | 'expiresAt' | 'expiresInMs' | 'admission' | 'manager';
 }
 type Missing<Ours, Names> = Extract<keyof Ours, Names>;

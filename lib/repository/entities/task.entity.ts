@@ -27,6 +27,10 @@ export class TaskEntity {
   @Column({ name: 'priority', type: 'integer' }) priority!: number;
   /** JSON array; null: none. */
   @Column({ name: 'tags', type: 'text', nullable: true }) tags!: string | null;
+  /** The newer task that has its key now. */
+  @Column({ name: 'superseded_by', type: 'text', nullable: true }) supersededBy!: string | null;
+  /** Null: 0, the first task of its key. */
+  @Column({ name: 'key_base', type: 'bigint', nullable: true }) keyBase!: number | null;
   @Column({ name: 'traceparent', type: 'text', nullable: true }) traceparent!: string | null;
   @Column({ name: 'attempt', type: 'integer' }) attempt!: number;
   @Column({ name: 'max_attempts', type: 'integer' }) maxAttempts!: number;
@@ -34,12 +38,15 @@ export class TaskEntity {
   @Column({ name: 'fence', type: 'integer' }) fence!: number;
   @Column({ name: 'life', type: 'integer' }) life!: number;
   @Column({ name: 'recoveries', type: 'integer' }) recoveries!: number;
+  /** Null: 0. */
+  @Column({ name: 'postponements', type: 'integer', nullable: true }) postponements!: number | null;
   @Column({ name: 'timeout_ms', type: 'bigint' }) timeoutMs!: number;
   @Column({ name: 'cancel_requested_at', type: 'bigint', nullable: true }) cancelRequestedAt!: number | null;
   @Column({ name: 'cancel_reason', type: 'text', nullable: true }) cancelReason!: string | null;
   @Column({ name: 'last_seq', type: 'bigint' }) lastSeq!: number;
   @Column({ name: 'created_at', type: 'bigint' }) createdAt!: number;
   @Column({ name: 'run_at', type: 'bigint' }) runAt!: number;
+  @Column({ name: 'expires_at', type: 'bigint', nullable: true }) expiresAt!: number | null;
   @Column({ name: 'retry_delay_ms', type: 'bigint', nullable: true }) retryDelayMs!: number | null;
   @Column({ name: 'resume', type: 'text', nullable: true }) resume!: string | null;
   @Column({ name: 'started_at', type: 'bigint', nullable: true }) startedAt!: number | null;
@@ -49,12 +56,13 @@ export class TaskEntity {
   @Column({ name: 'dead_lettered_at', type: 'bigint', nullable: true }) deadLetteredAt!: number | null;
   @Column({ name: 'error', type: 'text', nullable: true }) error!: string | null;
   @Column({ name: 'owner', type: 'text' }) owner!: string;
+  /** JSON text of the newest progress payload of this life, where it is small. */
+  @Column({ name: 'progress', type: 'text', nullable: true }) progress!: string | null;
   @Column({ name: 'input', type: 'text', nullable: true }) input!: string | null;
   @Column({ name: 'result', type: 'text', nullable: true }) result!: string | null;
   // Reserved: nothing writes them yet, and a column is dear to add to a large table.
   @Column({ name: 'queue', type: 'text', nullable: true }) queue!: string | null;
   @Column({ name: 'parent_id', type: 'text', nullable: true }) parentId!: string | null;
-  @Column({ name: 'expires_at', type: 'bigint', nullable: true }) expiresAt!: number | null;
   @Column({ name: 'handler_version', type: 'text', nullable: true }) handlerVersion!: string | null;
   @Column({ name: 'schedule_id', type: 'text', nullable: true }) scheduleId!: string | null;
   @Column({ name: 'codec', type: 'text', nullable: true }) codec!: string | null;

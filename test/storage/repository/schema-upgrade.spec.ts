@@ -63,7 +63,7 @@ for (const { name, available, create } of DATABASES) {
       const task = (await stores[0]!.findByIds([ROW.id])).get(ROW.id)!;
       expect(task).toMatchObject({ id: ROW.id, status: 'running', fence: 1, input: '{"n":1}', cancelRequest: { at: 1_700_000_003_000 } });
       expect('reason' in task.cancelRequest!).toBe(false);
-      expect((await old.query(`SELECT name FROM ${MIGRATIONS_TABLE} ORDER BY "timestamp"`)) as unknown[]).toHaveLength(2);
+      expect((await old.query(`SELECT name FROM ${MIGRATIONS_TABLE} ORDER BY "timestamp"`)) as unknown[]).toHaveLength(3);
       await old.destroy();
     });
   });

@@ -24,6 +24,7 @@ const CHANGES: readonly Omit<FactDraft, 'taskId'>[] = [
   { type: 'custom', data: { eventName: 'row', payload: 1 } },
   { type: 'retry', data: { reason: 'failed', runAt: 5, delayMs: 5, error } },
   { type: 'retry', data: { reason: 'shutdown', runAt: 5, delayMs: 0 } },
+  { type: 'retry', data: { reason: 'later', runAt: 5, delayMs: 5, error } },
   { type: 'retry', data: { reason: 'manual', runAt: 5, delayMs: 0 } },
   { type: 'recovered', data: { reason: 'crash', recoveries: 2 } },
   { type: 'complete', data: { result: { ok: true } } },
@@ -32,6 +33,7 @@ const CHANGES: readonly Omit<FactDraft, 'taskId'>[] = [
   { type: 'heartbeat' },
   { type: 'cancel', data: { reason: 'enough' } },
   { type: 'dlq-removed' },
+  { type: 'dlq-removed', data: { supersededBy: 'the next one' } },
   { type: 'adopted' },
   { type: 'pruned' },
 ];
@@ -147,7 +149,7 @@ describe(`the fold (seed ${SEED})`, () => {
 
   it('ignores a cancel request that is replayed onto the life after the one it was made in', () => {
     // start, error, retry by hand; the gate lets no error follow a cancel, and logs of before that rule have it
-    const [created, start, ...rest] = historyOf([0, 8, 5]);
+    const [created, start, ...rest] = historyOf([0, 9, 6]);
     const { taskSeq: _none, ...cancel } = { ...start!, type: 'cancel' as const };
     const entries = [created!, start!, cancel, ...rest];
     const state = foldAll(entries)!;

@@ -4,11 +4,12 @@ import type { CommittedFact } from '../../../lib/contracts/task-history.interfac
 import { DeadLetterCount } from '../../../lib/dead-letters/dead-letter-count.service.js';
 
 let count: DeadLetterCount;
-let commit: (types: readonly string[]) => void;
+let commit: (types: readonly string[], body?: string) => void;
 beforeEach(() => {
   count = new DeadLetterCount(new TaskflowOptions(), {
     onCommitted: (listener) => {
-      commit = (types) => listener(types.map((type) => ({ task: {}, entry: { type } }) as CommittedFact));
+      commit = (types, body = '') =>
+        listener(types.map((type) => ({ task: { life: 2, startedAt: null }, entry: { type, body } }) as CommittedFact));
     },
   } as ConstructorParameters<typeof DeadLetterCount>[1]);
   count.start();
@@ -19,6 +20,14 @@ describe('the number of dead letters in the statistics', () => {
     await count.recount(async () => 5);
     commit(['error', 'error', 'progress', 'dlq-removed']);
     expect(count.size).toBe(6);
+  });
+
+  it('is not lowered by a retry, or a new owner of the key, of a task that was none', async () => {
+    await count.recount(async () => 5);
+    commit(['retry', 'dlq-removed'], '{"dead":false}');
+    expect(count.size).toBe(5);
+    commit(['retry', 'dlq-removed'], '{"reason":"manual"}');
+    expect(count.size).toBe(3);
   });
 
   it('keeps a failure that became durable while they were counted', async () => {

@@ -1,7 +1,10 @@
 import type { FactDraft } from '../../../contracts/fact-port.interface.js';
-import { cancelDataOf, isControl } from '../../../domain/fold.js';
+import type { EntryData } from '../../../contracts/log-entry.interface.js';
+import { cancelDataOf, isControl, supersededByOf } from '../../../domain/fold.js';
 import { isEnded } from '../../../domain/task-state.js';
 import type { PendingHead } from './task-head.js';
+
+const NOTHING: EntryData = Object.freeze({});
 
 /** The head before anything is known of a task: only `created` may follow. */
 const UNBORN: PendingHead = {
@@ -12,6 +15,7 @@ const UNBORN: PendingHead = {
   lastSeq: 0,
   cancelRequest: null,
   deadLettered: false,
+  superseded: false,
 };
 
 /** After `created`: the same for every task. */
@@ -24,6 +28,7 @@ export function admits(head: PendingHead | null, draft: FactDraft): boolean {
   const { expect } = draft;
   if (expect?.fence !== undefined && expect.fence !== head.fence) return false;
   if (expect?.life !== undefined && expect.life !== head.life) return false;
+  if (expect?.deadLettered !== undefined && expect.deadLettered !== head.deadLettered) return false;
   if (expect?.status !== undefined && !expect.status.includes(head.status)) return false;
   return fits(head, draft);
 }
@@ -44,13 +49,15 @@ function fits(head: PendingHead, draft: FactDraft): boolean {
     case 'error':
       return (head.status === 'running' || head.status === 'created') && head.cancelRequest === null;
     case 'retry':
-      if (draft.data?.['reason'] === 'manual') return head.status === 'failed' && head.deadLettered;
+      // The key of a superseded one belongs to a newer task: two at once would be what keys are there to prevent.
+      if (draft.data?.['reason'] === 'manual') return (head.status === 'failed' || head.status === 'cancelled') && !head.superseded;
       return head.status === 'running' && head.cancelRequest === null;
     case 'cancelled':
       return head.status === 'created' || head.status === 'running';
     case 'cancel':
       return head.status === 'running' && head.cancelRequest === null;
     case 'dlq-removed':
+      if (supersededByOf(draft.data ?? NOTHING) !== undefined) return isEnded(head.status) && !head.superseded;
       return head.status === 'failed' && head.deadLettered;
     case 'pruned':
       return isEnded(head.status);
@@ -87,7 +94,7 @@ export function advance(head: PendingHead | null, draft: FactDraft): PendingHead
     case 'cancel':
       return { ...before, cancelRequest: cancelDataOf(draft.data ?? {}) };
     case 'dlq-removed':
-      return { ...before, deadLettered: false };
+      return { ...before, deadLettered: false, superseded: before.superseded || supersededByOf(draft.data ?? NOTHING) !== undefined };
     case 'pruned':
       return null;
     default:

@@ -12,6 +12,8 @@ export interface PendingHead {
   readonly lastSeq: number;
   readonly cancelRequest: { readonly reason?: string } | null;
   readonly deadLettered: boolean;
+  /** Its key was given to a newer task. */
+  readonly superseded: boolean;
 }
 
 export const pendingOf = (state: TaskState): PendingHead => ({
@@ -22,6 +24,7 @@ export const pendingOf = (state: TaskState): PendingHead => ({
   lastSeq: state.lastSeq,
   cancelRequest: state.cancelRequest,
   deadLettered: state.deadLetteredAt !== null,
+  superseded: state.supersededBy !== null,
 });
 
 /** Numbers kept per unflushed stream entry after `created`: its log sequence and its address. */
