@@ -90,7 +90,7 @@ const ports: Provider[] = [
     provide: WORK_SOURCE,
     useFactory: (options: TaskflowOptions, guard: GuardService, clock: Clock, registry: HandlerRegistry) => {
       registry.onDefined(({ name, maxConcurrentExecutions }) => guard.slots.limitHandler(name, maxConcurrentExecutions));
-      return new FairQueue(guard.slots, options.recovery, clock);
+      return new FairQueue(guard.slots, options.recovery, clock, guard.waiting);
     },
     inject: [TASKFLOW_OPTIONS, GuardService, CLOCK, HandlerRegistry],
   },

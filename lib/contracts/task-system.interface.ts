@@ -51,7 +51,10 @@ export interface TaskSystemStats {
     readonly deadLettered: number;
     readonly withoutHandler: number;
   };
-  readonly guard: { readonly rejections: Readonly<Record<'global' | 'user' | 'queue' | 'slot', number>>; readonly slotsInUse: number };
+  readonly guard: {
+    readonly rejections: Readonly<Record<'global' | 'user' | 'queue' | 'delayed' | 'slot', number>>;
+    readonly slotsInUse: number;
+  };
   readonly eventLog: {
     readonly state: 'open' | 'full' | 'failed' | 'closed';
     readonly durableSeq: number;

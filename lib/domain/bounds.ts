@@ -3,6 +3,8 @@ import { ValidationError } from '../errors/request.errors.js';
 
 /** Counters are 32-bit integers in the database. */
 export const MAX_COUNT = 2 ** 31 - 1;
+/** Tasks that wait for a slot, and as many for a time: the queue numbers both together with 32 bits. */
+export const MAX_WAITING = 1_000_000_000;
 /** Far below `MAX_COUNT`: a task's fence, which is such an integer too, grows with every attempt and with every crash. */
 export const MAX_ATTEMPTS = 1_000_000;
 /** What one timer of Node can wait: 24.8 days. For pauses, and for waits that are not asked for again. Unit: ms. */

@@ -65,6 +65,10 @@ export class AdmissionTable {
     list.count -= 1;
   }
 
+  after(list: AdmissionList, row: number): number {
+    return this.links[row * 4 + list.column * 2]!;
+  }
+
   timeOf(row: number): number {
     return this.admittedAt[row]!;
   }

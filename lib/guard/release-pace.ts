@@ -22,9 +22,11 @@ export class ReleasePace {
     this.lastAt = now;
   }
 
-  /** An estimate of the time until `count` more slots came free: whole ms, at least 1, at most ten minutes. */
+  /** An estimate of the time until `count` more slots came free: whole ms, at least 1. */
   estimateMs(count: number): number {
-    if (this.averageMs === undefined) return UNKNOWN_MS;
-    return Math.min(10 * LONGEST_GAP_MS, Math.max(1, Math.ceil(this.averageMs * count)));
+    if (this.averageMs === undefined || this.lastAt === undefined) return UNKNOWN_MS;
+    // Slots that were free often do not say much once all of them have been held for longer than that.
+    const gapMs = Math.max(this.averageMs, this.clock.monotonic() - this.lastAt);
+    return Math.max(1, Math.ceil(gapMs * count));
   }
 }

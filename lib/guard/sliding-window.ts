@@ -12,8 +12,11 @@ export interface WindowOptions {
 
 export interface WindowRefusal {
   readonly limit: 'global' | 'user';
-  /** Exact: with no other admission in between, one is possible after it and not before. Unit: whole ms. */
-  readonly retryAfterMs: number;
+  /**
+   * Exact: with no other admission in between, what was refused is possible after it and not before. Unit: whole ms. Undefined: never,
+   * as more was asked for at once than the window holds.
+   */
+  readonly retryAfterMs: number | undefined;
 }
 
 /** What an admission took, to be given back when nothing came of it. */
@@ -59,13 +62,22 @@ export class SlidingWindows {
   admit(userId: string | null): WindowTicket | WindowRefusal {
     const now = this.clock.monotonic();
     this.sweep(now);
-    const user = userId === null ? undefined : this.users.get(userId);
-    const globalMs = this.waitMs(this.all, this.options.maxTasksPerWindow, now);
-    const userMs = user === undefined ? 0 : this.waitMs(user.admissions, this.options.maxTasksPerUserWindow, now);
-    // Named is the limit that holds longer: a caller who waits as told must not meet the other one.
-    if (userMs > globalMs) return { limit: 'user', retryAfterMs: Math.ceil(userMs) };
-    if (globalMs > 0) return { limit: 'global', retryAfterMs: Math.ceil(globalMs) };
+    const globalMs = this.waitMs(this.all, this.options.maxTasksPerWindow, now, 1);
+    const userMs = userId === null ? 0 : this.userWaitMs(userId, now, 1);
+    if (userMs > 0 || globalMs > 0) return refusalOf(userMs, globalMs);
     return this.take(userId, now);
+  }
+
+  /** Counts all of them, or none. @returns a ticket for each, in order. */
+  admitMany(userIds: readonly (string | null)[]): WindowTicket[] | WindowRefusal {
+    const now = this.clock.monotonic();
+    const perUser = new Map<string, number>();
+    for (const userId of userIds) if (userId !== null) perUser.set(userId, (perUser.get(userId) ?? 0) + 1);
+    const globalMs = this.waitMs(this.all, this.options.maxTasksPerWindow, now, userIds.length);
+    let userMs = 0;
+    for (const [userId, more] of perUser) userMs = Math.max(userMs, this.userWaitMs(userId, now, more));
+    if (userMs > 0 || globalMs > 0) return refusalOf(userMs, globalMs);
+    return userIds.map((userId) => this.take(userId, now));
   }
 
   /** As if the admission had never been made. Does nothing when it left the window meanwhile, or was given back before. */
@@ -73,12 +85,26 @@ export class SlidingWindows {
     if (this.table.serialOf(ticket.row) === ticket.serial) this.drop(ticket.row);
   }
 
-  private waitMs(list: AdmissionList, max: number, now: number): number {
-    if (list.count < max) return 0;
-    const waitMs = this.table.timeOf(list.head) + this.options.windowSizeMs - now;
-    if (waitMs > 0) return waitMs;
-    this.drop(list.head);
-    return 0;
+  private userWaitMs(userId: string, now: number, more: number): number {
+    const max = this.options.maxTasksPerUserWindow;
+    const user = this.users.get(userId);
+    if (user === undefined) return more > max ? Infinity : 0;
+    return this.waitMs(user.admissions, max, now, more);
+  }
+
+  /** Until `more` admissions fit at once; 0: they do. */
+  private waitMs(list: AdmissionList, max: number, now: number, more: number): number {
+    if (more > max) return Infinity;
+    while (list.count + more > max && this.leavesInMs(list.head, now) <= 0) this.drop(list.head);
+    let tooMany = list.count + more - max;
+    if (tooMany <= 0) return 0;
+    let last = list.head;
+    while ((tooMany -= 1) > 0) last = this.table.after(list, last);
+    return this.leavesInMs(last, now);
+  }
+
+  private leavesInMs(row: number, now: number): number {
+    return this.table.timeOf(row) + this.options.windowSizeMs - now;
   }
 
   private take(userId: string | null, now: number): WindowTicket {
@@ -99,7 +125,7 @@ export class SlidingWindows {
 
   private sweep(now: number): void {
     for (let swept = 0; swept < SWEPT_PER_ADMISSION && this.all.head !== NIL; swept += 1) {
-      if (this.table.timeOf(this.all.head) + this.options.windowSizeMs > now) return;
+      if (this.leavesInMs(this.all.head, now) > 0) return;
       this.drop(this.all.head);
     }
   }
@@ -114,4 +140,10 @@ export class SlidingWindows {
     }
     this.table.release(row);
   }
+}
+
+/** Named is the limit that holds longer: a caller who waits as told must not meet the other one. */
+function refusalOf(userMs: number, globalMs: number): WindowRefusal {
+  const longer = Math.max(userMs, globalMs);
+  return { limit: userMs > globalMs ? 'user' : 'global', retryAfterMs: longer === Infinity ? undefined : Math.ceil(longer) };
 }

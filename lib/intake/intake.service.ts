@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, ID_SOURCE, TASKFLOW_OPTIONS, TELEMETRY, WORK_SOURCE } from '../config/taskflow.tokens.js';
+import { CLOCK, FACT_PORT, ID_SOURCE, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { Clock, IdSource } from '../contracts/clock.interface.js';
 import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
@@ -10,7 +10,7 @@ import { taskId } from '../contracts/ids.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
-import type { SlotLease, WorkSource } from '../contracts/work-source.interface.js';
+import type { SlotLease } from '../contracts/work-source.interface.js';
 import { encodeJson, canonicalJson, inputHash, type JsonLimits } from '../domain/json-encoding.js';
 import { scopedKey } from '../domain/task-key.js';
 import { createdSnapshotOf, snapshotOf } from '../domain/task-snapshot.js';
@@ -21,7 +21,7 @@ import { ExecutorService } from '../executor/executor.service.js';
 import { validateInput } from '../executor/input-validation.js';
 import { Deferred } from '../primitives/deferred.js';
 import { KeyReservations } from '../engines/local/ledger/key-reservations.service.js';
-import type { AdmissionTicket } from '../guard/guard.service.js';
+import type { AdmissionTicket, Entry } from '../guard/guard.service.js';
 import { GuardService } from '../guard/guard.service.js';
 import { CreatedEntries } from './created-entries.js';
 import { parseSubmit, type SubmitRequest } from './submit-request.js';
@@ -55,7 +55,6 @@ export class IntakeService {
     @Inject(ID_SOURCE) private readonly ids: IdSource,
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    @Inject(WORK_SOURCE) private readonly queue: WorkSource,
     private readonly keys: KeyReservations,
     private readonly guard: GuardService,
     private readonly executor: ExecutorService,
@@ -114,47 +113,40 @@ export class IntakeService {
   private async create(submission: Submission, value?: unknown): Promise<Task> {
     const { handler, request } = submission;
     this.stopping.signal.throwIfAborted();
-    const free = this.slotFor(handler.name, request);
-    const slot = free instanceof Promise ? await free : free;
+    const isDelayed = request.runAt !== undefined && request.runAt > this.clock.now();
+    let slot = isDelayed ? null : this.executor.reserve(handler.name, request.userId);
     this.underWay++;
     let ticket: AdmissionTicket | undefined;
     try {
+      ticket = await this.guard.admit(request.userId, entryOf(request, isDelayed, slot));
+      if (slot === null && request.waitForSlot) slot = await this.waitForSlot(handler.name, request.userId, ticket);
       // The slot may have been granted in the very turn of the stop.
       this.stopping.signal.throwIfAborted();
-      ticket = await this.guard.admit(request.userId, slot === null ? this.waiting() : null);
       const drafts = this.drafts(submission, slot !== null);
       failpoint('submit.before-append');
       const outcome = await this.facts.append(drafts);
       failpoint('submit.after-durable');
       if (outcome.kind !== 'applied') throw new Error(`A new task cannot be ${outcome.kind}.`); // ids are unique
       this.handOver(outcome.task, submission, slot, value);
+      this.guard.entered(ticket);
       return createdSnapshotOf(outcome.task, submission.input);
     } catch (error) {
       if (ticket !== undefined) this.guard.giveBack(ticket);
       slot?.release();
       throw error;
     } finally {
-      if (ticket !== undefined && slot === null) this.guard.entered();
       this.underWay--;
       this.checkSettled();
     }
   }
 
-  private waiting(): number {
-    const { queued, delayed, parked } = this.queue.size;
-    return queued + delayed + parked;
-  }
-
-  private slotFor(name: string, request: SubmitRequest): Promise<SlotLease> | SlotLease | null {
-    if (request.waitForSlot) return this.waitForSlot(name, request.userId);
-    return request.runAt !== undefined && request.runAt > this.clock.now() ? null : this.executor.reserve(name, request.userId);
-  }
-
   /** A process that runs nothing has slots, but none to give. */
-  private async waitForSlot(name: string, userId: string | null): Promise<SlotLease> {
+  private async waitForSlot(name: string, userId: string | null, ticket: AdmissionTicket): Promise<SlotLease> {
     const { executor, guard } = this.options;
     if (!executor.enabled) throw new SlotTimeoutError(0, guard.slots.slotTimeoutMs);
-    return this.guard.slots.acquire(name, userId, this.stopping.signal);
+    const slot = await this.guard.slots.acquire(name, userId, this.stopping.signal);
+    this.guard.entered(ticket);
+    return slot;
   }
 
   private handOver(task: TaskState, { handler, input }: Submission, slot: SlotLease | null, value: unknown): void {
@@ -169,6 +161,12 @@ export class IntakeService {
     const created = this.entries.draft(id, facts, input);
     return start ? [created, { type: 'start', taskId: id, expect: EXPECT_CREATED }] : [created];
   }
+}
+
+function entryOf({ waitForSlot }: SubmitRequest, isDelayed: boolean, slot: SlotLease | null): Entry {
+  if (slot !== null) return 'start';
+  if (isDelayed) return 'delayed';
+  return waitForSlot ? 'slot' : 'queue';
 }
 
 /** A key that stands for name, input and user: it ends as a chosen key in every rule. */

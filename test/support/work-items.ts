@@ -1,6 +1,8 @@
 import { taskId, type TaskId } from '../../lib/contracts/ids.js';
 import type { WorkItem } from '../../lib/contracts/work-source.interface.js';
 import { FairQueue } from '../../lib/engines/local/queue/fair-queue.js';
+import { BackpressureOptions } from '../../lib/config/backpressure.options.js';
+import { WaitingTasks } from '../../lib/guard/waiting-tasks.js';
 import { ExecutionSlots } from '../../lib/guard/execution-slots.js';
 import { FakeClock } from './fake-clock.js';
 
@@ -29,7 +31,7 @@ export function queueOf(setup: QueueSetup = {}) {
   const clock = new FakeClock();
   const { global = 50, perUser = 10, slotTimeoutMs = 30_000, recoveries = 5, names = ['work'], handlerLimits = {} } = setup;
   const slots = new ExecutionSlots({ maxExecutionGlobal: global, maxExecutionPerUser: perUser, slotTimeoutMs }, clock);
-  const queue = new FairQueue(slots, { maxConcurrentRecoveries: recoveries }, clock);
+  const queue = new FairQueue(slots, { maxConcurrentRecoveries: recoveries }, clock, new WaitingTasks(new BackpressureOptions()));
   for (const [name, max] of Object.entries(handlerLimits)) slots.limitHandler(name, max);
   for (const name of names) queue.define(name);
   return { clock, slots, queue };

@@ -26,7 +26,7 @@ interface NotYet {
     | 'TaskExpiredError';
   system: 'submitMany' | 'sseMany';
   module: 'forFeature';
-  rejections: 'delayed';
+  rejections: never;
   task: never;
   submit: 'keyReuse' | 'expiresAt' | 'expiresInMs' | 'admission' | 'manager';
 }

@@ -141,7 +141,7 @@ export async function uses(system: TaskSystem, app: INestApplicationContext, rep
 }
 
 export function narrows(error: unknown): number | string | undefined {
-  if (BackpressureError.is(error)) return error.retryAfterMs + error.limit.length;
+  if (BackpressureError.is(error)) return (error.retryAfterMs ?? 0) + error.limit.length;
   if (EventLogFullError.is(error)) return error.state + error.outcome + error.retryAfterMs;
   if (ValidationError.is(error) || ConfigValidationError.is(error)) return error.issues[0]?.path;
   return TaskSystemError.is(error) ? error.getStatus() + error.code : undefined;

@@ -22,7 +22,13 @@ const DEFAULTS = {
     worker: 'process',
   },
   guard: {
-    backpressure: { maxTasksPerWindow: 1000, maxTasksPerUserWindow: 100, windowSizeMs: 60_000, maxQueuedSize: 500 },
+    backpressure: {
+      maxTasksPerWindow: 1000,
+      maxTasksPerUserWindow: 100,
+      windowSizeMs: 60_000,
+      maxQueuedSize: 500,
+      maxDelayedSize: 100_000,
+    },
     slots: { maxExecutionGlobal: 50, maxExecutionPerUser: 10, slotTimeoutMs: 30_000 },
     dlq: { maxSize: 1000, ttlMs: 86_400_000, maxRetries: 3 },
   },

@@ -4,6 +4,8 @@ import type { TaskId } from '../../../lib/contracts/ids.js';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
+import { BackpressureOptions } from '../../../lib/config/backpressure.options.js';
+import { WaitingTasks } from '../../../lib/guard/waiting-tasks.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
 import { ExecutorHarness, SETTINGS } from '../../support/executor-harness.js';
@@ -188,7 +190,7 @@ describe('The queue', () => {
     let slots!: ExecutionSlots;
     const source = (clock: FakeClock): FairQueue => {
       slots = new ExecutionSlots({ maxExecutionGlobal: 1, maxExecutionPerUser: 1, slotTimeoutMs: 1_000 }, clock);
-      return new FairQueue(slots, { maxConcurrentRecoveries: 5 }, clock);
+      return new FairQueue(slots, { maxConcurrentRecoveries: 5 }, clock, new WaitingTasks(new BackpressureOptions()));
     };
     const h = new ExecutorHarness({ source });
     const reading = new Deferred<null>();

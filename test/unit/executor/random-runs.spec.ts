@@ -5,6 +5,8 @@ import { isTerminal } from '../../../lib/domain/fold.js';
 import { isEnded } from '../../../lib/domain/task-state.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
 import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
+import { BackpressureOptions } from '../../../lib/config/backpressure.options.js';
+import { WaitingTasks } from '../../../lib/guard/waiting-tasks.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
 import { ExecutorHarness } from '../../support/executor-harness.js';
 import { seededRandom } from '../../support/fake-clock.js';
@@ -20,7 +22,7 @@ async function randomRuns(seed: number): Promise<{ refused: number; cancelled: n
   const h = new ExecutorHarness<FairQueue>({
     source: (clock) => {
       slots = new ExecutionSlots({ maxExecutionGlobal: 8, maxExecutionPerUser: 3, slotTimeoutMs: 1000 }, clock);
-      return new FairQueue(slots, { maxConcurrentRecoveries: 2 }, clock);
+      return new FairQueue(slots, { maxConcurrentRecoveries: 2 }, clock, new WaitingTasks(new BackpressureOptions()));
     },
   });
   const wait = (ms: number): Promise<void> => new Promise((resolve) => void h.clock.after(ms, resolve));

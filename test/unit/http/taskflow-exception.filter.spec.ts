@@ -41,6 +41,12 @@ describe('TaskflowExceptionFilter', () => {
       body: { limit: 'user', retryAfterMs: 1_001 },
     });
     expect(answerTo(new BackpressureError('user', 0)).headers).toEqual({ 'Retry-After': '1' });
+    // No number can be right here: then none is sent, in header or body.
+    const { headers, body } = answerTo(new BackpressureError('delayed'));
+    expect({ headers, body }).toEqual({
+      headers: {},
+      body: { statusCode: 429, code: 'BACKPRESSURE', limit: 'delayed', message: expect.stringContaining('not known') },
+    });
     expect(answerTo(new NotFoundError())).toEqual({
       status: 404,
       headers: {},

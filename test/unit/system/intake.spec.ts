@@ -41,13 +41,100 @@ describe('a burst of submits', () => {
   });
 });
 
+describe('what waits', () => {
+  const busy = { slots: { maxExecutionGlobal: 1, maxExecutionPerUser: 1, slotTimeoutMs: 60_000 } };
+  const submit = (more: object): Promise<string> => codeOf(house.system.submit('work', { input: 1, ...more }));
+  const burst = (times: number, more: object): Promise<string>[] => Array.from({ length: times }, () => submit(more));
+  const rejections = () => house.get(GuardService).rejections;
+
+  it('for a slot before it is created counts in the windows and in the queue, for its user too', async () => {
+    await open({ guard: { ...busy, backpressure: { maxTasksPerWindow: 1_000, maxTasksPerUserWindow: 10, maxQueuedSize: 20 } } });
+    expect(await house.until(submit({}))).toBe('ok');
+    const outcomes: string[] = [];
+    const keep = (all: Promise<string>[]): void => all.forEach((each) => void each.then((code) => outcomes.push(code)));
+    keep(burst(50, { userId: 'mallory', waitForSlot: true }));
+    keep(burst(50, { waitForSlot: true }));
+    await house.run(100);
+    expect(count(outcomes, 'BACKPRESSURE')).toBe(80);
+    expect(rejections()).toEqual({ global: 0, user: 0, queue: 0, delayed: 0, slot: 80 });
+    expect(house.get(GuardService).slots.waiting).toBe(20);
+    expect(await house.until(submit({ userId: 'ann' }))).toBe('BACKPRESSURE'); // what waits for a slot fills the queue, too
+    await house.run(60_000);
+    expect(count(outcomes, 'SLOT_TIMEOUT')).toBe(20);
+    expect(await house.until(Promise.all(burst(10, { userId: 'mallory' })))).toEqual(Array(10).fill('ok')); // nothing was charged for it
+    expect(house.system.getStats().tasks.queued).toBe(10);
+  });
+
+  it('for its time keeps nobody from the queue, and is bounded by itself, for its user too', async () => {
+    await open({
+      guard: { ...busy, backpressure: { maxTasksPerWindow: 1_000, maxTasksPerUserWindow: 10, maxQueuedSize: 5, maxDelayedSize: 30 } },
+    });
+    const later = { runAt: new Date('9999-01-01') };
+    expect(count(await house.until(Promise.all(burst(20, { userId: 'mallory', ...later }))), 'ok')).toBe(10);
+    expect(count(await house.until(Promise.all(burst(40, later))), 'ok')).toBe(20);
+    const refused = await house.until(house.system.submit('work', { input: 1, userId: 'ann', ...later }).catch((error: unknown) => error));
+    expect(refused).toMatchObject({ code: 'BACKPRESSURE', limit: 'delayed' });
+    expect(refused).not.toHaveProperty('retryAfterMs');
+    expect(await house.until(Promise.all(burst(6, { userId: 'ann' })))).toEqual(Array(6).fill('ok'));
+    expect(await house.until(submit({ userId: 'bob' }))).toBe('BACKPRESSURE');
+    expect(house.system.getStats()).toMatchObject({ tasks: { queued: 5, delayed: 30 }, guard: { rejections: { delayed: 31, queue: 1 } } });
+  });
+
+  it('in thousands, for one user, once its time has come: others can queue all the same, also after a restart', async () => {
+    const backpressure = {
+      maxTasksPerWindow: 10_000,
+      maxTasksPerUserWindow: 10,
+      maxQueuedSize: 100,
+      maxDelayedSize: 10_000,
+      windowSizeMs: 10,
+    };
+    await open({ guard: { ...busy, backpressure } });
+    for (let round = 0; round < 30; round += 1) {
+      await house.until(Promise.all(burst(10, { userId: 'mallory', delayMs: 60_000 })));
+      await house.run(10);
+    }
+    await house.run(60_000);
+    expect(house.system.getStats().tasks).toMatchObject({ queued: 299, delayed: 0, running: 1 });
+    expect(await house.until(Promise.all(['ann', 'bob'].map((userId) => submit({ userId }))))).toEqual(['ok', 'ok']);
+    expect(await house.until(submit({ userId: 'mallory' }))).toBe('BACKPRESSURE');
+    house.crash();
+    work.forget();
+    await house.start();
+    await house.run(1_000);
+    expect(house.system.getStats().tasks).toMatchObject({ queued: 301, running: 1 });
+    expect(await house.until(Promise.all(['ann', 'bob'].map((userId) => submit({ userId }))))).toEqual(['ok', 'ok']);
+  });
+
+  it('for a handler that nobody defines here keeps nobody out', async () => {
+    await open({ guard: { slots: { maxExecutionGlobal: 2 }, backpressure: { maxTasksPerUserWindow: 1, maxQueuedSize: 2 } } });
+    house.system.defineTask('gone', work.definition);
+    for (const name of ['work', 'work', 'gone', 'gone']) await house.until(house.system.submit(name, { input: 1 }));
+    expect(await house.until(submit({}))).toBe('BACKPRESSURE');
+    house.crash();
+    work.forget();
+    await house.start();
+    await house.run(100);
+    expect(house.system.getStats().tasks).toMatchObject({ running: 2, queued: 0, withoutHandler: 2 });
+    expect(await house.until(Promise.all([submit({}), submit({})]))).toEqual(['ok', 'ok']);
+    expect(await house.until(submit({}))).toBe('BACKPRESSURE');
+    house.system.defineTask('gone', work.definition); // now they wait for a slot as well
+    expect(house.system.getStats().tasks).toMatchObject({ queued: 4, withoutHandler: 0 });
+    for (let done = 0; done < 3; done += 1) {
+      expect(await house.until(submit({}))).toBe('BACKPRESSURE');
+      [...work.runs.values()][0]!.resolve(1);
+      await house.run(100);
+    }
+    expect(await house.until(submit({}))).toBe('ok');
+  });
+});
+
 describe('a key', () => {
   it('makes one task, however many ask for it in the same moment', async () => {
     await open();
     const all = Array.from({ length: 20 }, () => house.system.submit('work', { input: { a: 1 }, userId: 'ann', idempotencyKey: 'k' }));
     const tasks = await house.until(Promise.all(all));
     expect(new Set(tasks.map((task) => task.id)).size).toBe(1);
-    expect(house.get(GuardService).rejections).toEqual({ global: 0, user: 0, queue: 0, slot: 0 });
+    expect(house.get(GuardService).rejections).toEqual({ global: 0, user: 0, queue: 0, delayed: 0, slot: 0 });
   });
 
   it('is taken over by the next submit when the first one is refused for want of space', async () => {

@@ -16,8 +16,9 @@ export class DueItems {
     this.byBackoff = new IndexedHeap((a, b) => columns.notBefore(a) < columns.notBefore(b), moved);
   }
 
-  get size(): number {
-    return this.byRunAt.size + this.byBackoff.size;
+  holds(slot: number): boolean {
+    const place = this.columns.place(slot);
+    return place === Place.runAt || place === Place.backoff;
   }
 
   /** False when both times are over already: the slot was not taken. */

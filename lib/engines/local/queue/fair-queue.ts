@@ -1,14 +1,15 @@
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
-import type { ClaimedWork, SlotLease, WorkItem, WorkSource } from '../../../contracts/work-source.interface.js';
+import type { ClaimedWork, SlotLease, WaitingTallies, WorkItem, WorkSource } from '../../../contracts/work-source.interface.js';
 import type { ExecutionSlots } from '../../../guard/execution-slots.js';
 import { ClaimedItems, SUPERSEDED } from './claimed-items.js';
 import { DueItems } from './due-items.js';
 import { LaneRing } from './lane-ring.js';
 import { LaneTable } from './lane-table.js';
 import { type Lane, RECOVERING, SUSPECT } from './lane.js';
-import { NIL, Place, QueueColumns } from './queue-columns.js';
+import { NIL, QueueColumns } from './queue-columns.js';
+import { QueueCounts } from './queue-counts.js';
 import { nextOf } from './read-ahead.js';
 import { QueueLease, RecoveryPhases } from './recovery-phases.js';
 import { TaskIdIndex } from './task-id-index.js';
@@ -36,16 +37,18 @@ export class FairQueue implements WorkSource {
   private readonly phases: RecoveryPhases;
   private readonly table: LaneTable;
   private readonly due: DueItems;
-  private parked = 0;
+  private readonly counts: QueueCounts;
 
   constructor(
     private readonly slots: ExecutionSlots,
     options: FairQueueOptions,
     clock: Clock,
+    waiting: WaitingTallies,
   ) {
     this.phases = new RecoveryPhases(options.maxConcurrentRecoveries);
     this.table = new LaneTable(this.columns, slots, this.phases);
     this.due = new DueItems(this.columns, clock);
+    this.counts = new QueueCounts(this.columns, waiting);
     slots.contend({
       released: (name, userId) => this.released(name, userId),
       isClaimable: () => this.isClaimable(),
@@ -53,9 +56,8 @@ export class FairQueue implements WorkSource {
     });
   }
 
-  get size(): { readonly queued: number; readonly delayed: number; readonly parked: number } {
-    const delayed = this.due.size;
-    return { queued: this.columns.count - delayed - this.parked, delayed, parked: this.parked };
+  get size(): WorkSource['size'] {
+    return this.counts.size;
   }
 
   /** A task that waits already is moved: the newer offer counts. @throws TypeError when the id is not a UUID. */
@@ -71,8 +73,8 @@ export class FairQueue implements WorkSource {
     this.columns.setAddress(slot, item.created);
     this.index.insert(slot);
     lane.total += 1;
-    if (this.due.add(slot)) return;
-    this.makeReady(slot);
+    if (this.due.add(slot)) return this.counts.timed(lane, 1);
+    this.makeReady(lane, slot);
     this.notify();
   }
 
@@ -121,7 +123,7 @@ export class FairQueue implements WorkSource {
     const handler = this.table.handler(name);
     if (handler.isDefined) return;
     handler.isDefined = true;
-    this.parked -= handler.ready;
+    this.counts.unparked(this.table.lanesOf(handler));
     this.ring.wake(handler.gate);
     this.notify();
   }
@@ -132,7 +134,9 @@ export class FairQueue implements WorkSource {
     for (let count = 0; count < DUE_PER_TICK; count += 1) {
       const slot = this.due.takeDue();
       if (slot === undefined) break;
-      this.makeReady(slot);
+      const lane = this.table.byId(this.columns.lane(slot));
+      this.counts.timed(lane, -1);
+      this.makeReady(lane, slot);
       isLater = true;
     }
     if (isLater) this.notify();
@@ -172,8 +176,7 @@ export class FairQueue implements WorkSource {
 
   /** Says that there is work, when there may be. */
   private notify(): void {
-    if (this.ring.first === null || this.slots.freeGlobal() <= 0) return;
-    for (const listener of this.listeners) listener();
+    if (this.ring.first !== null && this.slots.freeGlobal() > 0) for (const listener of this.listeners) listener();
   }
 
   private take(lane: Lane, held: SlotLease): ClaimedWork {
@@ -210,19 +213,18 @@ export class FairQueue implements WorkSource {
     this.ring.wake(this.phases.suspects);
   }
 
-  private makeReady(slot: number): void {
-    const lane = this.table.byId(this.columns.lane(slot));
+  private makeReady(lane: Lane, slot: number): void {
     lane.push(slot);
-    lane.handler.ready += 1;
-    if (!lane.handler.isDefined) this.parked += 1;
+    this.counts.ready(lane, slot, 1);
     if (lane.list === null) this.ring.enter(lane);
   }
 
   private remove(slot: number): void {
     const lane = this.table.byId(this.columns.lane(slot));
-    const place = this.columns.place(slot);
-    if (place === Place.runAt || place === Place.backoff) this.due.remove(slot);
-    else {
+    if (this.due.holds(slot)) {
+      this.due.remove(slot);
+      this.counts.timed(lane, -1);
+    } else {
       this.unready(lane, slot);
       if (lane.ready === 0) this.ring.leave(lane);
     }
@@ -231,15 +233,13 @@ export class FairQueue implements WorkSource {
 
   private unready(lane: Lane, slot: number): void {
     lane.remove(slot);
-    lane.handler.ready -= 1;
-    if (!lane.handler.isDefined) this.parked -= 1;
+    this.counts.ready(lane, slot, -1);
   }
 
   private forget(lane: Lane, slot: number): void {
     this.index.remove(slot);
     this.columns.free(slot);
-    lane.total -= 1;
-    if (lane.total === 0) this.table.close(lane);
+    this.table.left(lane);
   }
 
   private slotOf(taskId: TaskId): number {

@@ -49,8 +49,13 @@ export class LaneTable {
     return handler;
   }
 
-  /** The lane has no tasks any more. */
-  close(lane: Lane): void {
+  /** A task left the lane; the last one takes the lane with it. */
+  left(lane: Lane): void {
+    lane.total -= 1;
+    if (lane.total === 0) this.close(lane);
+  }
+
+  private close(lane: Lane): void {
     const { user, handler } = lane;
     const last = user.lanes.pop()!;
     if (last !== lane) user.lanes[user.lanes.indexOf(lane)] = last;
@@ -59,6 +64,11 @@ export class LaneTable {
     if (handler.lanes === 0 && !handler.isDefined) this.handlers.delete(handler.name);
     this.lanes[lane.id] = undefined;
     this.freeIds.push(lane.id);
+  }
+
+  /** Looks at every lane: for the one moment at which a handler becomes known. */
+  *lanesOf(handler: LaneHandler): Generator<Lane> {
+    if (handler.lanes > 0) for (const lane of this.lanes) if (lane?.handler === handler) yield lane;
   }
 
   /** Names that tasks wait for, and nobody defined. */

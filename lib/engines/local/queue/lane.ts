@@ -33,6 +33,8 @@ export interface LaneHandler {
 export class Lane implements Linked<Lane> {
   /** Runnable tasks. */
   ready = 0;
+  /** Of the runnable tasks without a user, those that no submit asked for a place for. */
+  unasked = 0;
   /** Runnable tasks and those whose time has not come. */
   total = 0;
   /** The slot that comes out next, or NIL. */

@@ -3,7 +3,10 @@ import type { EntryAddress } from '../../../contracts/event-log.interface.js';
 import type { WorkItem } from '../../../contracts/work-source.interface.js';
 import type { TaskState } from '../../../domain/task-state.js';
 
-/** A `created` task as the queue sees it. */
+/**
+ * A `created` task as the queue sees it. `task.runAt` is the time its caller asked for, the end of its backoff, or else a time that only
+ * orders events: that one is never waited for, as the clock that gave it may have been wrong.
+ */
 export function workItemOf(task: TaskState, clock: Clock, created: EntryAddress | undefined): WorkItem {
   const { retryDelayMs } = task;
   // A backoff is measured on the monotonic clock; the wall clock may have been set since the retry was written.
@@ -14,10 +17,13 @@ export function workItemOf(task: TaskState, clock: Clock, created: EntryAddress 
     userId: task.userId,
     priority: task.priority,
     order: task.createdAt,
-    runAt: retryDelayMs === null && task.resume !== 'crash' ? task.runAt : 0,
+    runAt: retryDelayMs === null && isDelayed(task) ? task.runAt : 0,
     notBefore: remainingMs === 0 ? 0 : clock.monotonic() + remainingMs,
     recovering: task.resume === 'crash',
     suspect: task.recoveries >= 2,
     created,
   };
 }
+
+/** Its caller asked for a time. A task that nobody delayed has the time of its `created`, also where that is ahead of today's clock. */
+const isDelayed = ({ resume, runAt, createdAt }: TaskState): boolean => resume !== 'crash' && runAt !== createdAt;
