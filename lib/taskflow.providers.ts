@@ -2,7 +2,7 @@ import type { Provider } from '@nestjs/common';
 import { resolveOptions } from './config/resolve-options.js';
 import {
   CLOCK,
-  COMMITTED_FACTS,
+  CHANGE_FEED,
   FACT_PORT,
   ID_SOURCE,
   LOG_FILE_SYSTEM,
@@ -27,6 +27,7 @@ import { FairQueue } from './engines/local/queue/fair-queue.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
 import { KeyReservations } from './engines/local/ledger/key-reservations.service.js';
 import { Ledger } from './engines/local/ledger/ledger.service.js';
+import { LocalChangeFeed } from './engines/local/ledger/local-change-feed.js';
 import { Overlay } from './engines/local/ledger/overlay.js';
 import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
 import { DeadLetterCensus } from './engines/local/ledger/dead-letter-census.service.js';
@@ -95,7 +96,7 @@ const ports: Provider[] = [
     inject: [TASKFLOW_OPTIONS, GuardService, CLOCK, HandlerRegistry],
   },
   { provide: FACT_PORT, useExisting: Ledger },
-  { provide: COMMITTED_FACTS, useExisting: Ledger },
+  { provide: CHANGE_FEED, useExisting: LocalChangeFeed },
   { provide: TASK_HISTORY, useExisting: TaskReader },
 ];
 
@@ -105,6 +106,7 @@ export const taskflowProviders: Provider[] = [
   Overlay,
   TaskReader,
   Ledger,
+  LocalChangeFeed,
   KeyReservations,
   TailRestore,
   TaskList,

@@ -13,17 +13,10 @@ export interface StoredEntry {
   readonly body: string;
 }
 
-/** A fact that became durable just now, with the task as of it. */
+/** A fact that is durable, with the task as of it, or as of a later one. */
 export interface CommittedFact {
   readonly task: TaskState;
   readonly entry: StoredEntry;
-}
-
-/** Committed facts, frame by frame, in log order. Listeners must not throw. */
-export interface CommittedFacts {
-  onCommitted(listener: (facts: readonly CommittedFact[]) => void): void;
-  /** The log failed or closed: nothing more will be committed. */
-  onHalted(listener: () => void): void;
 }
 
 /** What subscribers that fell behind read: log and database behind one cursor. */
@@ -39,6 +32,4 @@ export interface TaskHistory {
    * @param bodies false: input and result only where they are at hand, so that memory answers alone. Default true.
    */
   load(taskId: TaskId, bodies?: boolean): Promise<TaskState | null>;
-  /** True when this process holds the log that appends for the task; other homes' tasks are polled. */
-  isHome(task: TaskState): boolean;
 }

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { COMMITTED_FACTS, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
+import { CHANGE_FEED, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
-import type { CommittedFact, CommittedFacts } from '../contracts/task-history.interface.js';
+import type { ChangeFeed } from '../contracts/change-feed.interface.js';
+import type { CommittedFact } from '../contracts/task-history.interface.js';
 
 const MAX_TRIES = 5;
 
@@ -16,7 +17,7 @@ export class DeadLetterCount {
 
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(COMMITTED_FACTS) private readonly facts: CommittedFacts,
+    @Inject(CHANGE_FEED) private readonly facts: ChangeFeed,
   ) {}
 
   get size(): number {

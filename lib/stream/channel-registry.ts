@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../contracts/clock.interface.js';
 import type { TaskId } from '../contracts/ids.js';
+import type { ChangeFeed, TaskWatch } from '../contracts/change-feed.interface.js';
 import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { type ChannelCut, type ChannelOptions, TaskChannel } from './task-channel.js';
@@ -9,8 +10,6 @@ export interface ChannelRegistryOptions extends ChannelOptions {
   readonly retentionMs: number;
   /** Such channels, at most: the one idle for longest goes first. */
   readonly maxIdle: number;
-  /** How often rows of another home's task are read while somebody listens. */
-  readonly pollIntervalMs: number;
 }
 
 /** The channels of the tasks that are listened to, or were a moment ago. */
@@ -22,13 +21,14 @@ export class ChannelRegistry {
   private readonly idle = new Map<TaskChannel, number>();
   /** For the first of them. */
   private sweep: Timer | undefined;
-  private readonly polls = new Map<TaskChannel, Timer>();
+  private readonly watches = new Map<TaskChannel, TaskWatch>();
   private cutBy: ChannelCut | undefined;
 
   constructor(
     private readonly options: ChannelRegistryOptions,
     private readonly clock: Clock,
     private readonly history: TaskHistory,
+    private readonly feed: ChangeFeed,
   ) {}
 
   /** Each call is answered by one `release`. */
@@ -36,7 +36,7 @@ export class ChannelRegistry {
     const channel = this.channels.get(task.id) ?? this.create(task);
     this.users.set(channel, (this.users.get(channel) ?? 0) + 1);
     this.idle.delete(channel);
-    if (!channel.isHome && !this.polls.has(channel)) this.pollLater(channel);
+    this.watch(channel, task);
     return channel;
   }
 
@@ -47,8 +47,7 @@ export class ChannelRegistry {
       return;
     }
     this.users.delete(channel);
-    this.polls.get(channel)?.cancel();
-    this.polls.delete(channel);
+    this.unwatch(channel);
     if (this.options.retentionMs === 0 || this.cutBy !== undefined) this.channels.delete(channel.id);
     else this.rest(channel);
   }
@@ -73,10 +72,9 @@ export class ChannelRegistry {
   cutOff(reason: ChannelCut): void {
     this.cutBy = reason;
     this.sweep?.cancel();
-    for (const timer of this.polls.values()) timer.cancel();
+    for (const channel of this.watches.keys()) this.unwatch(channel);
     for (const channel of this.idle.keys()) this.channels.delete(channel.id);
     this.idle.clear();
-    this.polls.clear();
     for (const channel of this.channels.values()) channel.cutOff(reason);
   }
 
@@ -114,22 +112,17 @@ export class ChannelRegistry {
     this.channels.delete(channel.id);
   }
 
-  private pollLater(channel: TaskChannel): void {
-    if (this.cutBy !== undefined) return;
-    this.polls.set(
-      channel,
-      this.clock.after(this.options.pollIntervalMs, () => void this.poll(channel)),
-    );
+  /** The channel is told of every fact from here on; what it missed before, its first reader asks for. */
+  private watch(channel: TaskChannel, task: TaskState): void {
+    channel.learn(task);
+    if (this.cutBy !== undefined || this.watches.has(channel)) return;
+    const watch = this.feed.watch(task);
+    this.watches.set(channel, watch);
+    channel.watched(watch.isExact);
   }
 
-  private async poll(channel: TaskChannel): Promise<void> {
-    const timer = this.polls.get(channel);
-    // Rows that cannot be read now, or are gone, are the readers' own finding: each asks for what it lacks.
-    await channel.refresh().catch(() => undefined);
-    if (this.polls.get(channel) !== timer) return; // released meanwhile, perhaps acquired anew
-    channel.wake();
-    if (this.polls.get(channel) !== timer) return; // that was the last of it for everybody
-    if (channel.isHome) this.polls.delete(channel);
-    else this.pollLater(channel);
+  private unwatch(channel: TaskChannel): void {
+    this.watches.get(channel)?.close();
+    this.watches.delete(channel);
   }
 }

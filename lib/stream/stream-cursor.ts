@@ -41,18 +41,18 @@ export class StreamCursor implements ChannelReader {
   }
 
   get state(): CursorState {
-    const { head, ended, isHome, cut } = this.channel;
+    const { head, ended, isExact, cut } = this.channel;
     if (this.isClosed || cut === 'stopping') return 'cut';
     if (this.isOver) return 'ended';
     if (this.at < head) return 'behind';
-    // Another home may know more than its rows tell: a position beyond them waits.
-    if (ended && (isHome || this.at === head)) return 'ended';
+    // What is durable may be ahead of what can be read here: then a position beyond the head waits.
+    if (ended && (isExact || this.at === head)) return 'ended';
     return cut === 'halted' ? 'cut' : 'idle';
   }
 
   /** True when the position lies beyond what there is, and is no matter of waiting. */
   get isAhead(): boolean {
-    return this.channel.isHome && !this.channel.ended && this.at > this.channel.head;
+    return this.channel.isExact && !this.channel.ended && this.at > this.channel.head;
   }
 
   /** The next entry if it is at hand. A terminal one that is the last durable entry at this moment ends the cursor. */

@@ -1,10 +1,11 @@
 import { Inject, Injectable, type MessageEvent } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import type { TaskflowOptions } from '../config/taskflow.options.js';
-import { CLOCK, COMMITTED_FACTS, TASK_HISTORY, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
+import { CLOCK, CHANGE_FEED, TASK_HISTORY, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { TaskStream } from '../contracts/task-event.interface.js';
-import type { CommittedFacts, TaskHistory } from '../contracts/task-history.interface.js';
+import type { ChangeFeed } from '../contracts/change-feed.interface.js';
+import type { TaskHistory } from '../contracts/task-history.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { StreamEndedError } from '../errors/stream.errors.js';
@@ -48,20 +49,19 @@ export class StreamService {
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
     @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(COMMITTED_FACTS) private readonly facts: CommittedFacts,
+    @Inject(CHANGE_FEED) private readonly feed: ChangeFeed,
     @Inject(TASK_HISTORY) private readonly history: TaskHistory,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {
-    const { stream, flush } = options;
+    const { stream } = options;
     this.quota = new SubscriberQuota(stream);
     const registry = {
       bufferSize: stream.streamBufferSize,
       exposesErrors: stream.exposeErrorMessages,
       retentionMs: stream.streamRetentionMs,
       maxIdle: stream.maxSubscribers,
-      pollIntervalMs: flush.flushIntervalMs,
     };
-    this.channels = new ChannelRegistry(registry, clock, history);
+    this.channels = new ChannelRegistry(registry, clock, history, feed);
     this.opener = new CursorOpener(this.channels, this.quota, clock);
   }
 
@@ -69,8 +69,8 @@ export class StreamService {
   start(): void {
     if (this.isStarted) return;
     this.isStarted = true;
-    this.facts.onCommitted((facts) => this.channels.committed(facts));
-    this.facts.onHalted(() => {
+    this.feed.onCommitted((facts) => this.channels.committed(facts));
+    this.feed.onHalted(() => {
       if (this.stopping === undefined) this.channels.cutOff('halted');
     });
     this.telemetry.gauge('taskflow.streams.active', () => this.quota.tasks);

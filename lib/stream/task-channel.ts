@@ -1,5 +1,6 @@
 import type { TaskId } from '../contracts/ids.js';
-import type { CommittedFact, StoredEntry, TaskHistory } from '../contracts/task-history.interface.js';
+import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
+import { isTerminal } from '../domain/fold.js';
 import { isEnded, type TaskState } from '../domain/task-state.js';
 import { NotFoundError } from '../errors/request.errors.js';
 import { EntryRing } from './entry-ring.js';
@@ -39,7 +40,7 @@ export class TaskChannel {
   private isCurrent = false;
   private durableHead: number;
   private hasEnded: boolean;
-  private atHome: boolean;
+  private exact = true;
   private isGone = false;
   private cutBy: ChannelCut | undefined;
 
@@ -54,7 +55,6 @@ export class TaskChannel {
     this.ring = new EntryRing(bufferSize, RING_WEIGHT);
     this.durableHead = task.lastSeq;
     this.hasEnded = isEnded(task.status);
-    this.atHome = history.isHome(task);
   }
 
   /** Seq of the newest event that is known to be durable. */
@@ -67,9 +67,9 @@ export class TaskChannel {
     return this.hasEnded || this.isGone;
   }
 
-  /** Facts of this task are committed here; else its rows are polled. */
-  get isHome(): boolean {
-    return this.atHome;
+  /** What can be read here is never older than what is durable. */
+  get isExact(): boolean {
+    return this.exact;
   }
 
   get cut(): ChannelCut | undefined {
@@ -94,13 +94,26 @@ export class TaskChannel {
     this.wake();
   }
 
+  /** From now on every new fact is told; what came before has to be read once, by `refresh`. */
+  watched(isExact: boolean): void {
+    this.exact = isExact;
+    this.isCurrent = false;
+  }
+
+  /** A state that was read elsewhere. A reader that resumes behind it must not be told that its position lies beyond the head. */
+  learn({ lastSeq, status }: TaskState): void {
+    if (lastSeq <= this.durableHead) return;
+    this.durableHead = lastSeq;
+    this.hasEnded = isEnded(status);
+  }
+
   /** Takes a fact in, without waking anybody: readers must see a whole frame, or they would take a terminal event for the last one. */
-  apply({ task, entry }: CommittedFact): void {
-    this.atHome = true;
+  apply({ entry }: CommittedFact): void {
     if (entry.taskSeq !== undefined) {
       if (entry.taskSeq <= this.durableHead) return;
-      this.push(entry, entry.taskSeq);
-      this.hasEnded = isEnded(task.status);
+      this.ring.push(entry.taskSeq, new ShapedEntry(this.identity, entry));
+      this.durableHead = entry.taskSeq;
+      this.hasEnded = isTerminal(entry.type);
     } else if (entry.type === 'heartbeat') {
       const beat = new ShapedEntry(this.identity, entry);
       for (const reader of this.readers) reader.beat(beat, this.durableHead);
@@ -114,7 +127,7 @@ export class TaskChannel {
    * @throws NotFoundError; RepositoryError when it cannot be known.
    */
   refresh(): Promise<void> {
-    if (this.isCurrent && this.atHome) return Promise.resolve();
+    if (this.isCurrent) return Promise.resolve();
     this.refreshing ??= this.reload().finally(() => (this.refreshing = undefined));
     return this.refreshing;
   }
@@ -138,30 +151,11 @@ export class TaskChannel {
     return !this.isGone && (await this.history.load(this.id, false)) !== null;
   }
 
-  private push(entry: StoredEntry, seq: number): void {
-    this.ring.push(seq, new ShapedEntry(this.identity, entry));
-    this.durableHead = seq;
-    this.hasEnded = false; // who pushed the last one knows better
-  }
-
   private async reload(): Promise<void> {
     const state = await this.history.load(this.id, false);
     if (state === null) throw new NotFoundError();
     this.isCurrent = true;
-    this.atHome ||= this.history.isHome(state);
-    if (!this.atHome && this.readers.size > 0) await this.follow(state.lastSeq);
-    if (state.lastSeq < this.durableHead) return; // a fact overtook the answer
-    this.durableHead = state.lastSeq;
-    this.hasEnded = isEnded(state.status);
-  }
-
-  /** Another home's rows have grown: one read serves all readers. What cannot be had now is left to each reader's own asking. */
-  private async follow(lastSeq: number): Promise<void> {
-    while (this.durableHead < lastSeq && this.readers.size > 0) {
-      const page = await this.history.after(this.id, this.durableHead, PAGE_ENTRIES).catch(() => []);
-      for (const entry of page) if (entry.taskSeq === this.durableHead + 1) this.push(entry, entry.taskSeq);
-      if (page.length === 0) return;
-    }
+    this.learn(state); // unless a fact overtook the answer
   }
 
   private async fetch(after: number): Promise<readonly ShapedEntry[]> {

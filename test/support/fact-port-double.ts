@@ -189,7 +189,6 @@ export class FactPortDouble implements FactPort {
     after: async (id, afterSeq, limit) =>
       this.log.filter((entry) => entry.taskId === id && (entry.taskSeq ?? 0) > afterSeq).slice(0, limit),
     load: (id) => this.load(id),
-    isHome: () => true,
   };
 }
 

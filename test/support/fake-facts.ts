@@ -1,5 +1,6 @@
 import { type TaskId, taskId } from '../../lib/contracts/ids.js';
-import type { CommittedFact, CommittedFacts, StoredEntry, TaskHistory } from '../../lib/contracts/task-history.interface.js';
+import type { ChangeFeed, TaskWatch } from '../../lib/contracts/change-feed.interface.js';
+import type { CommittedFact, StoredEntry, TaskHistory } from '../../lib/contracts/task-history.interface.js';
 import type { EntryType } from '../../lib/contracts/task-event.interface.js';
 import { fold, isControl } from '../../lib/domain/fold.js';
 import type { TaskState } from '../../lib/domain/task-state.js';
@@ -14,7 +15,7 @@ interface Kept {
 }
 
 /** Committed facts and their history in memory, with the faults that the real ones have. */
-export class FakeFacts implements CommittedFacts, TaskHistory {
+export class FakeFacts implements ChangeFeed, TaskHistory {
   /** Reads reject as with a database that does not answer. */
   isDown = false;
   /** So many further reads of entries find nothing, as when a segment vanished. */
@@ -112,8 +113,17 @@ export class FakeFacts implements CommittedFacts, TaskHistory {
     return state === null ? null : { ...state, input: undefined, result: undefined };
   }
 
-  isHome(): boolean {
-    return !this.isElsewhere;
+  /** How tasks that are elsewhere are followed. */
+  follow: (task: TaskState, tell: (facts: readonly CommittedFact[]) => void) => TaskWatch = () => ({
+    isExact: false,
+    close: () => undefined,
+  });
+
+  watch(task: TaskState): TaskWatch {
+    if (!this.isElsewhere) return { isExact: true, close: () => undefined };
+    return this.follow(task, (facts) => {
+      for (const listener of this.listeners) listener(facts);
+    });
   }
 
   private assertUp(): void {

@@ -2,6 +2,7 @@ import type { MessageEvent } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { resolveOptions } from '../../../lib/config/resolve-options.js';
 import type { TaskEvent, TaskStream } from '../../../lib/contracts/task-event.interface.js';
+import { RowFollower } from '../../../lib/engines/local/ledger/local-change-feed.js';
 import { type OpenStreamOptions, StreamService } from '../../../lib/stream/stream.service.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeFacts } from '../../support/fake-facts.js';
@@ -17,6 +18,7 @@ export class StreamHouse {
     stream: Record<string, number | boolean> = {},
     readonly facts = new FakeFacts(),
   ) {
+    this.facts.follow = (task, tell) => new RowFollower(task, this.facts, this.clock, 1_000, tell);
     this.streams = new StreamService(resolveOptions({ stream }), this.clock, this.facts, this.facts, this.telemetry);
     this.streams.start();
   }

@@ -447,21 +447,36 @@ describe('A subscriber', () => {
     expect([seqs(beyond), beyond.isComplete]).toEqual([[4, 5], true]);
   });
 
-  it('goes over from rows to facts when the task comes to this home', async () => {
-    const house = new StreamHouse();
+  it('goes on when a task that was written here once is written elsewhere again', async () => {
+    const house = new StreamHouse({ streamRetentionMs: 0 });
     house.facts.isElsewhere = true;
     house.facts.create();
     const watched = house.watch('task-1');
     await settle();
     house.facts.commit('task-1', ['start']);
     house.facts.isElsewhere = false;
-    house.facts.commit('task-1', ['adopted']);
+    house.facts.commit('task-1', ['recovered']);
+    expect(seqs(watched)).toEqual([1]); // the fact that was told shows that one before it is still missing
+    await house.clock.run(1_000);
+    expect(seqs(watched)).toEqual(numbers(1, 3));
+    house.facts.isElsewhere = true;
     house.facts.progress('task-1', 2);
     await house.clock.run(1_000);
-    expect(seqs(watched)).toEqual(numbers(1, 4));
-    expect(house.clock.timers).toBe(0); // no more polls
-    house.facts.progress('task-1', 1);
     expect(seqs(watched)).toEqual(numbers(1, 5));
+    watched.leave();
+    expect(house.clock.timers).toBe(0);
+  });
+
+  it('ends when rows that it follows are gone', async () => {
+    const house = new StreamHouse({ streamRetentionMs: 0 });
+    house.facts.isElsewhere = true;
+    house.facts.create();
+    const watched = house.watch('task-1');
+    await settle();
+    house.facts.commit('task-1', ['cancelled']);
+    house.facts.commit('task-1', ['pruned']);
+    await house.clock.run(2_000);
+    expect([seqs(watched), watched.isComplete, house.clock.timers]).toEqual([[1], true, 0]);
   });
 
   it('that leaves while it waits for a database leaves nothing behind', async () => {

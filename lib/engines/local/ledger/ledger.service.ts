@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { CommittedFrame, EntryAddress, FrameSink, LogGroup } from '../../../contracts/event-log.interface.js';
 import type { CancelRequest, FactDraft, FactOutcome, FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
-import type { CommittedFact, CommittedFacts } from '../../../contracts/task-history.interface.js';
+import type { CommittedFact } from '../../../contracts/task-history.interface.js';
 import { fold } from '../../../domain/fold.js';
 import { copyOf, type TaskState } from '../../../domain/task-state.js';
 import { EventLogError } from '../../../errors/storage.errors.js';
@@ -25,7 +25,7 @@ interface FactGroup extends LogGroup {
  * included, in the same turn in which it is queued; so the loser of a race is refused here, whoever it is.
  */
 @Injectable()
-export class Ledger implements FactPort, CommittedFacts, FrameSink<FactGroup> {
+export class Ledger implements FactPort, FrameSink<FactGroup> {
   private readonly committedListeners: ((facts: readonly CommittedFact[]) => void)[] = [];
   private readonly haltListeners: (() => void)[] = [];
 
