@@ -50,6 +50,8 @@ export interface FactPort {
    * the task is not at hand. A hint, since another writer's request may be durable already: `append` answers `stale` then.
    */
   cancelRequestOf(taskId: TaskId): CancelRequest | null | undefined;
+  /** True when facts of this task are made here; false: another process's log appends for it. */
+  canWrite(task: TaskState): boolean;
   /** The newest durable state, from memory or database. @throws RepositoryError when it cannot be known. */
   load(taskId: TaskId): Promise<TaskState | null>;
   /**

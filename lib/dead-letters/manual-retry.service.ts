@@ -1,8 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, TASK_HISTORY, TELEMETRY } from '../config/taskflow.tokens.js';
+import { CLOCK, FACT_PORT, TELEMETRY } from '../config/taskflow.tokens.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
-import type { TaskHistory } from '../contracts/task-history.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError } from '../errors/request.errors.js';
@@ -18,7 +17,6 @@ export class ManualRetry {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    @Inject(TASK_HISTORY) private readonly history: TaskHistory,
     private readonly executor: ExecutorService,
   ) {}
 
@@ -50,7 +48,7 @@ export class ManualRetry {
   }
 
   requireHome(state: TaskState): void {
-    if (!this.history.isHome(state))
+    if (!this.facts.canWrite(state))
       throw new ConflictError('HOME_ELSEWHERE', 'The task belongs to the log of another process; retry it there.');
   }
 

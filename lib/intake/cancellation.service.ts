@@ -7,7 +7,6 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
-import { TaskReader } from '../engines/local/ledger/task-reader.service.js';
 
 const MAX_REASON_CHARS = 1_000;
 
@@ -20,7 +19,6 @@ export class CancellationService {
   constructor(
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    private readonly reader: TaskReader,
     private readonly executor: ExecutorService,
   ) {}
 
@@ -31,7 +29,7 @@ export class CancellationService {
   async cancel(found: TaskState, reason: string | undefined): Promise<TaskState> {
     const data = reason === undefined ? {} : { reason: requireText('reason', reason, MAX_REASON_CHARS) };
     for (let state: TaskState | null = found; state !== null;) {
-      if (!this.reader.isHome(state))
+      if (!this.facts.canWrite(state))
         throw new ConflictError('HOME_ELSEWHERE', 'The task belongs to the log of another process; cancel it there.');
       if (state.status === 'cancelled') return this.whole(state);
       if (state.status === 'completed' || state.status === 'failed')
@@ -61,6 +59,6 @@ export class CancellationService {
   }
 
   private async whole(state: TaskState): Promise<TaskState> {
-    return state.input !== undefined ? state : ((await this.reader.load(state.id)) ?? state);
+    return state.input !== undefined ? state : ((await this.facts.load(state.id)) ?? state);
   }
 }

@@ -127,6 +127,10 @@ export class FactPortDouble implements FactPort {
     for (const { deferred } of this.waiting.splice(0)) deferred.reject(this.failure);
   }
 
+  canWrite(): boolean {
+    return true;
+  }
+
   cancelRequestOf(id: TaskId): CancelRequest | null | undefined {
     if (this.isShared) return undefined;
     return (this.newest.get(id) ?? this.durable.get(id))?.cancelRequest;

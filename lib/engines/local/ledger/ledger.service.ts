@@ -54,6 +54,10 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
     }
   }
 
+  canWrite(task: TaskState): boolean {
+    return this.reader.isHome(task);
+  }
+
   cancelRequestOf(taskId: TaskId): CancelRequest | null | undefined {
     return this.pending(taskId)?.cancelRequest;
   }
