@@ -26,8 +26,8 @@ const postgres = {
  * `faults` runs at the size of CI unless TASKFLOW_FAULTS=full (`npm run test:faults`).
  */
 export default {
-  // A backstop: tests wait for what is to happen, and say what did not, well before it.
-  testTimeout: 120_000,
+  // A backstop: tests wait for what is to happen, and say what did not (test/support/patience.ts) before it.
+  testTimeout: 600_000,
   // Jest leaves one core to itself, and needs it for a few seconds.
   maxWorkers: '100%',
   coverageProvider: 'v8',

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Task, TaskSystem, TaskflowOptionsInput } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
 import { readRows } from '../support/log-and-rows.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { caughtUp, TestFolder } from '../support/task-system.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
 
@@ -55,11 +55,6 @@ const segments = async (at = folder): Promise<string[]> =>
     .filter((name) => /^events-\d{16}\.log$/.test(name))
     .sort()
     .map((name) => at.file(name));
-const caughtUp = (system: TaskSystem) =>
-  eventually(
-    () => system.getStats(),
-    ({ flush, eventLog }) => flush.appliedSeq === eventLog.durableSeq,
-  );
 /** Everything in the folder of the log, byte by byte. */
 async function bytesOf(at: TestFolder): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -248,9 +243,11 @@ describe('taskflow log adopt', () => {
     others.push(lostFolder);
     const lost = await start(lostFolder, shared);
     const done = await run(lost, 'done');
-    const waiting = await lost.submit('echo', { input: { text: 'later' }, delayMs: 1_500 });
-    await caughtUp(lost);
     await lost.shutdown();
+    const idle = await start(lostFolder, { ...shared, executor: { enabled: false } });
+    const waiting = await idle.submit('echo', { input: { text: 'later' } });
+    await caughtUp(idle);
+    await idle.shutdown();
     const { report } = await asked('inspect', lostFolder.path);
 
     const refused = await folder.system(shared);

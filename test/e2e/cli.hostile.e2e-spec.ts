@@ -8,9 +8,10 @@ import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { TaskSystem, TaskflowOptionsInput } from 'nestjs-taskflow';
 import { eventually, TestFolder } from '../support/task-system.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 600_000;
 /** Clears the screen, sets the title, in both sets of control characters; deletes; ends a line; turns the direction of text. */
 const NASTY = 'a\u001b[2J\u001b]0;owned\u0007\u009b31m\u007f\r\u0000\u2028\u202eb';
 /** Whatever a terminal would obey, but for the ends of our own lines. */
@@ -33,7 +34,7 @@ interface Answer {
   readonly err: string;
 }
 function taskflow(...args: string[]): Promise<Answer> {
-  const options = { maxBuffer: 64 * 1024 * 1024, timeout: 60_000 };
+  const options = { maxBuffer: 64 * 1024 * 1024, timeout: PATIENCE_MS };
   return new Promise((resolve) =>
     execFile(process.execPath, [CLI, 'log', ...args], options, (error, out, err) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err }),

@@ -2,15 +2,21 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { SEED } from '../support/seed.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const RUN = fileURLToPath(new URL('../crash/run.mjs', import.meta.url));
 
 /** A few rounds of what `npm run test:crash -- --rounds 200` does for longer. */
 function crash(rounds: number): Promise<{ code: number | string | null | undefined; out: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [RUN, '--rounds', String(rounds), '--seed', String(SEED)], { timeout: 110_000 }, (error, out, errors) => {
-      resolve({ code: error === null ? 0 : (error.code ?? error.signal), out: out + errors });
-    });
+    execFile(
+      process.execPath,
+      [RUN, '--rounds', String(rounds), '--seed', String(SEED)],
+      { timeout: PATIENCE_MS },
+      (error, out, errors) => {
+        resolve({ code: error === null ? 0 : (error.code ?? error.signal), out: out + errors });
+      },
+    );
   });
 }
 

@@ -8,6 +8,7 @@ import { createTaskSystem, type TaskSystem } from 'nestjs-taskflow';
 import { seededRandom } from '../support/fake-clock.js';
 import { SEED } from '../support/seed.js';
 import { readLog, readRows } from '../support/log-and-rows.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const KILLS = 6;
 let folder: string;
@@ -48,7 +49,7 @@ async function open(): Promise<TaskSystem> {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Other processes do things in their own time: looks until it is so. */
-async function until<T>(what: string, look: () => T | undefined | false | null, withinMs = 60_000): Promise<T> {
+async function until<T>(what: string, look: () => T | undefined | false | null, withinMs = PATIENCE_MS): Promise<T> {
   for (const end = Date.now() + withinMs; Date.now() < end; await pause(5)) {
     const found = look();
     if (found !== undefined && found !== false && found !== null) return found;
@@ -142,7 +143,7 @@ describe('The flush worker', () => {
     parent.kill('SIGKILL');
     await until('the parent is dead', () => parent.signalCode === 'SIGKILL');
     let isDead = false;
-    for (const end = Date.now() + 60_000; !isDead && Date.now() < end; await pause(5)) isDead = !(await isAlive(pid));
+    for (const end = Date.now() + PATIENCE_MS; !isDead && Date.now() < end; await pause(5)) isDead = !(await isAlive(pid));
     expect(isDead).toBe(true);
 
     const system = await open();

@@ -1,7 +1,7 @@
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RepositoryError, type Task, type TaskSystem, type TaskflowOptionsInput } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
 import { readLog, readRows } from '../support/log-and-rows.js';
 
 const DATABASE = ['db/tasks.db', 'db/tasks.db-wal', 'db/tasks.db-shm'];
@@ -32,12 +32,6 @@ async function runSome(system: TaskSystem, count: number): Promise<Task[]> {
   for (const task of tasks) await system.result(task);
   return tasks;
 }
-
-const caughtUp = (system: TaskSystem) =>
-  eventually(
-    () => system.getStats(),
-    ({ flush, eventLog }) => flush.appliedSeq === eventLog.durableSeq,
-  );
 
 async function runAndStop(count: number, more?: TaskflowOptionsInput): Promise<{ tasks: Task[]; durableSeq: number }> {
   const system = await start(more);

@@ -11,7 +11,7 @@ import {
   ValidationError,
 } from 'nestjs-taskflow';
 import { ChildApp } from '../support/child-app.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {
@@ -147,11 +147,13 @@ describe('P5 One outcome per life', () => {
   it('refuses what a run writes after it timed out, and keeps its one terminal event', async () => {
     const system = await folder.system({ shutdown: { forceKillTimeoutMs: 20 } });
     let late: Promise<unknown> | undefined;
+    let wakeUp: (() => void) | undefined;
+    const asleep = new Promise<void>((resolve) => (wakeUp = resolve));
     system.defineTask('deaf', {
       timeoutMs: 20,
       retry: { maxAttempts: 1 },
       handler: async (_, ctx: TaskContext) => {
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await asleep;
         late = ctx.progress({ late: true }).then(
           () => 'written',
           (error: unknown) => error,
@@ -162,6 +164,7 @@ describe('P5 One outcome per life', () => {
     await system.initialize();
     const task = await system.submit('deaf', { input: 1 });
     await expect(system.result(task)).rejects.toMatchObject({ task: { status: 'failed', error: { name: 'TaskTimeoutError' } } });
+    wakeUp?.();
     await eventually(
       () => late,
       (value) => value !== undefined,
@@ -212,6 +215,7 @@ describe('P7 Exact projection', () => {
     await Promise.allSettled(tasks.map((task) => system.result(task)));
     const states = await Promise.all(tasks.map((task) => system.getStatus(task)));
     const { durableSeq } = system.getStats().eventLog;
+    await caughtUp(system);
     await system.shutdown();
 
     const database = await new DataSource({ type: 'sqlite', database: folder.file('tasks.db') }).initialize();

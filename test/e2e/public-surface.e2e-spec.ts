@@ -14,6 +14,7 @@ import {
   ValidationError,
 } from 'nestjs-taskflow';
 import { eventually, TestFolder } from '../support/task-system.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 let folder: TestFolder;
 beforeEach(async () => {
@@ -203,7 +204,7 @@ describe('a script without a server', () => {
       const error = await system.result(task).catch((error) => error);
       console.log('ended:', TaskFailedError.is(error) && error.task.error.code);
       await system.shutdown();`;
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 100_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: PATIENCE_MS });
     expect(stdout).toContain('ended: TASK_TIMEOUT');
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Task, TaskEvent, TaskflowOptionsInput, TaskSystem } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
 
 let folder: TestFolder;
 let runs: Map<string, number>;
@@ -38,11 +38,6 @@ async function refuse(userId: string, condition: string): Promise<void> {
 
 const submit = (system: TaskSystem, label: string, userId: string): Promise<Task> =>
   system.submit('steps', { input: { label }, userId, idempotencyKey: `key-${label}` });
-const caughtUp = (system: TaskSystem) =>
-  eventually(
-    () => system.getStats(),
-    ({ flush, eventLog }) => flush.appliedSeq === eventLog.durableSeq,
-  );
 async function history(system: TaskSystem, task: Task, lastSeq = 0): Promise<string[]> {
   const events: TaskEvent[] = [];
   for await (const event of system.subscribe(task, { lastSeq })) events.push(event);

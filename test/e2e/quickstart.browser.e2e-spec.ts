@@ -1,14 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { chromiumPath, launchChromium } from '../support/chromium.js';
+import { PATIENCE_MS } from '../support/patience.js';
 import { QuickstartServer } from '../support/quickstart-server.js';
 import { eventually } from '../support/task-system.js';
 
-jest.setTimeout(240_000);
-const PATIENCE_MS = 60_000;
+const ENDLESS = 100_000;
 
 const executablePath = chromiumPath();
 const isRequired = process.env['CI'] === 'true';
@@ -90,6 +90,8 @@ describeInBrowser('sample 01-quickstart in a browser', () => {
   it('starts the three kinds, shows live progress, and cancels a running import', () =>
     shown(async () => {
       await start('send-report');
+      // So many that it is not over before the click, however late that comes.
+      await page.fill('form[data-kind=import-rows] input[name=rows]', String(ENDLESS));
       await start('import-rows');
       await start('charge-card');
       await reaches('import-rows', 'running');
@@ -100,7 +102,7 @@ describeInBrowser('sample 01-quickstart in a browser', () => {
       await card('import-rows').getByRole('button', { name: 'Cancel' }).click();
       await reaches('import-rows', 'cancelled');
       await eventOf('import-rows', 'cancelled');
-      expect(await rowsDone()).toBeLessThan(300);
+      expect(await rowsDone()).toBeLessThan(ENDLESS);
       for (const kind of ['send-report', 'import-rows']) expect(await expectWholeStream(kind)).toBeGreaterThan(3);
       await stat('Cancelled', 1);
       await stat('Completed', 1);
@@ -130,7 +132,7 @@ describeInBrowser('sample 01-quickstart in a browser', () => {
       await reachesRow(40);
       expect(await server.kill('SIGKILL')).toBe('SIGKILL');
       const rowsAtKill = await rowsDone();
-      expect(rowsAtKill).toBeLessThan(200);
+      expect(rowsAtKill).toBeLessThan(300);
       await page.locator('#connection[data-state=reconnecting]', { hasText: 'Reconnecting' }).waitFor();
       // A click while nobody answers is not lost, and not doubled: the page sends it again with the same key.
       await start('send-report');

@@ -4,7 +4,7 @@ import { type Task, TaskFailedError, type TaskSystem, type TaskflowOptionsInput 
 import { DataSource } from 'typeorm';
 import { DatabaseHolder } from '../support/database-holder.js';
 import { readLog, readRows } from '../support/log-and-rows.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
 
 let folder: TestFolder;
 let holder: DatabaseHolder | undefined;
@@ -27,11 +27,6 @@ async function start(more: TaskflowOptionsInput = {}): Promise<TaskSystem> {
   await system.initialize();
   return system;
 }
-const caughtUp = (system: TaskSystem) =>
-  eventually(
-    () => system.getStats(),
-    ({ flush, eventLog }) => flush.appliedSeq === eventLog.durableSeq,
-  );
 const isGone = (system: TaskSystem, task: Task) =>
   eventually(
     () => system.getStatus(task),

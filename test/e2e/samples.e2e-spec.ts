@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
+import { PATIENCE_MS } from '../support/patience.js';
 
 interface Outcome {
   readonly code: number | string | null | undefined;
@@ -12,7 +13,7 @@ interface Outcome {
 function run(sample: string): Promise<Outcome> {
   const main = fileURLToPath(new URL(`../../.sample-dist/${sample}/main.js`, import.meta.url));
   return new Promise((resolve) => {
-    execFile(process.execPath, [main], { timeout: 100_000 }, (error, out, errors) => {
+    execFile(process.execPath, [main], { timeout: PATIENCE_MS }, (error, out, errors) => {
       resolve({ code: error === null ? 0 : (error.code ?? error.signal), out, errors });
     });
   });

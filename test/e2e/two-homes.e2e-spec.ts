@@ -29,10 +29,14 @@ async function child(home: TestFolder, more: object = FAST): Promise<ChildApp> {
 }
 
 /** A home in this process. */
-async function here(home: TestFolder, more: object = FAST): Promise<{ system: TaskSystem; warnings: string[]; started: string[] }> {
+async function here(
+  home: TestFolder,
+  more: object = FAST,
+): Promise<{ system: TaskSystem; said: string[]; warnings: string[]; started: string[] }> {
+  const said: string[] = [];
   const warnings: string[] = [];
   const started: string[] = [];
-  const hooks = { logger: { ...silent, warn: (text: string) => warnings.push(text) } };
+  const hooks = { logger: { ...silent, log: (text: string) => said.push(text), warn: (text: string) => warnings.push(text) } };
   const system = await home.system({ ...more, repository: database.options, hooks });
   system.defineTask('hang', {
     handler: (_, ctx: TaskContext) =>
@@ -42,7 +46,7 @@ async function here(home: TestFolder, more: object = FAST): Promise<{ system: Ta
       }),
   });
   system.defineTask('quick', { handler: async (input) => ({ echo: input }) });
-  return { system, warnings, started };
+  return { system, said, warnings, started };
 }
 
 const rowOf = async (id: string): Promise<Record<string, any> | undefined> => {
@@ -240,10 +244,11 @@ const ownChildren = (): string[] => readFileSync(`/proc/self/task/${process.pid}
       const first = await child(await folder(), { ...FAST, recovery: { scanIntervalMs: 600_000 } });
       const { id } = await first.ask('submit', { name: 'hang', params: { input: 1 } });
       await inRows(id, 'running');
-      const { system } = await here(await folder(), { ...FAST, recovery: { scanIntervalMs: 600_000 } });
+      const { system, said } = await here(await folder(), { ...FAST, recovery: { scanIntervalMs: 600_000 } });
       const starting = system.initialize().catch((error: unknown) => error);
-      expect(await Promise.race([starting.then(() => 'started'), new Promise((resolve) => setTimeout(() => resolve('waits'), 500))])).toBe(
-        'waits',
+      await eventually(
+        () => said,
+        (lines) => lines.some((line) => line.includes('signs of life')),
       );
       await system.shutdown();
       await starting;

@@ -4,6 +4,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Failpoint } from '../../lib/primitives/failpoint.js';
+import { PATIENCE_MS } from './patience.js';
 
 const ACTOR = new URL('./failpoint-actor.mjs', import.meta.url).href;
 
@@ -90,12 +91,12 @@ export class DoomedApp {
   }
 
   /** Resolves at the firing of this arm. */
-  fires(arm: Arm, withinMs = 60_000): Promise<Firing> {
+  fires(arm: Arm, withinMs = PATIENCE_MS): Promise<Firing> {
     return this.firesAny([arm], withinMs);
   }
 
   /** Resolves at the firing of the first of these arms. */
-  async firesAny(arms: readonly Arm[], withinMs = 60_000): Promise<Firing> {
+  async firesAny(arms: readonly Arm[], withinMs = PATIENCE_MS): Promise<Firing> {
     const points = arms.map(({ point }) => point).join(', ');
     for (const end = Date.now() + withinMs; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
       const firing = this.firings().find(({ arm }) => arms.some(({ id }) => id === arm));
@@ -118,7 +119,11 @@ export class DoomedApp {
   }
 
   /** @throws Error when the process ends before it says so, or takes too long. */
-  private async hears(matches: (message: Record<string, any>) => boolean, what: string, withinMs = 60_000): Promise<Record<string, any>> {
+  private async hears(
+    matches: (message: Record<string, any>) => boolean,
+    what: string,
+    withinMs = PATIENCE_MS,
+  ): Promise<Record<string, any>> {
     for (const end = Date.now() + withinMs; ; await this.next()) {
       const found = this.answers.find(matches);
       if (found !== undefined) return found;
@@ -167,7 +172,7 @@ export class DoomedApp {
   }
 
   /** Resolves when no worker of this file lives any more: they end themselves when their parent is gone. */
-  async alone(withinMs = 60_000): Promise<void> {
+  async alone(withinMs = PATIENCE_MS): Promise<void> {
     for (const end = Date.now() + withinMs; ; await new Promise((resolve) => setTimeout(resolve, 5))) {
       const living = (await Promise.all(this.workers().map(async (pid) => ((await isAlive(pid)) ? pid : 0)))).filter((pid) => pid !== 0);
       if (living.length === 0) return;

@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE_MS } from './patience.js';
 
 const MAIN = fileURLToPath(new URL('../../.sample-dist/01-quickstart/main.js', import.meta.url));
-const START_TIMEOUT_MS = 60_000;
+/**
+ * The server comes back on its port after a kill, so nobody else may get it meanwhile: these are below those that systems give out to
+ * whoever asks for any port.
+ */
+const PORTS = { from: 20_000, to: 30_000 };
 
 /** The compiled quickstart as a process of its own, always on the same port and in the same folder, however often it is started. */
 export class QuickstartServer {
@@ -17,9 +23,15 @@ export class QuickstartServer {
   ) {}
 
   static async start(folder: string): Promise<QuickstartServer> {
-    const server = new QuickstartServer(folder, await freePort());
-    await server.start();
-    return server;
+    for (;;) {
+      const server = new QuickstartServer(folder, await freePort());
+      try {
+        await server.start();
+        return server;
+      } catch (error) {
+        if (!String(error).includes('EADDRINUSE')) throw error;
+      }
+    }
   }
 
   get url(): string {
@@ -45,7 +57,7 @@ export class QuickstartServer {
     const from = this.printed.length;
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string): void => reject(new Error(`The quickstart ${why}:\n${this.printed}`));
-      const timer = setTimeout(fail, START_TIMEOUT_MS, 'did not print its address in time');
+      const timer = setTimeout(fail, PATIENCE_MS, 'did not print its address in time');
       const read = (chunk: Buffer): void => {
         this.printed += chunk.toString();
         if (this.printed.includes('Quickstart is at http://localhost:', from)) resolve();
@@ -69,10 +81,16 @@ export class QuickstartServer {
 }
 
 async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  for (;;) {
+    const port = PORTS.from + randomInt(PORTS.to - PORTS.from);
+    const probe = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(probe, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    probe.close();
+    await once(probe, 'close');
+    return port;
+  }
 }

@@ -1,4 +1,5 @@
 // A process that gets everything ready, starts its task system when it is told to, and runs one task when it is told to.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createTaskSystem } from 'nestjs-taskflow';
 
 const { folder, repository } = JSON.parse(process.argv[2]);
@@ -17,6 +18,8 @@ const steps = {
   },
   run: async () => system.result(await system.submit('double', { input: { n: process.pid } })),
   stop: async () => {
+    // A shutdown waits for the database only so long, and a busy machine longer.
+    while (system.getStats().flush.appliedSeq < system.getStats().eventLog.durableSeq) await sleep(5);
     await system.shutdown();
     const { appliedSeq } = system.getStats().flush;
     return appliedSeq === system.getStats().eventLog.durableSeq;

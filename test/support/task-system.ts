@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
 import { createTaskSystem, type TaskSystem, type TaskflowOptionsInput } from 'nestjs-taskflow';
+import { PATIENCE_MS } from './patience.js';
 
 // What Nest itself says at start-up is nothing that a test looks at.
 Logger.overrideLogger(false);
@@ -50,8 +51,15 @@ export class TestFolder {
   }
 }
 
+/** All that is in the log is in the database: a shutdown waits for it only so long. */
+export const caughtUp = (system: TaskSystem): Promise<unknown> =>
+  eventually(
+    () => system.getStats(),
+    ({ flush, eventLog }) => flush.appliedSeq === eventLog.durableSeq,
+  );
+
 /** Waits for what another part of the system does in its own time; fails with what was seen last. */
-export async function eventually<T>(read: () => Promise<T> | T, holds: (value: T) => boolean, withinMs = 60_000): Promise<T> {
+export async function eventually<T>(read: () => Promise<T> | T, holds: (value: T) => boolean, withinMs = PATIENCE_MS): Promise<T> {
   const until = performance.now() + withinMs;
   for (;;) {
     const value = await read();

@@ -7,9 +7,10 @@ import { type DoomedApp, UNSHARE } from '../../support/doomed-app.js';
 import { scaled } from '../../support/fault-scale.js';
 import { readRows } from '../../support/log-and-rows.js';
 import { House } from '../failpoints/house.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const ROUNDS = scaled(1, 3);
-const TIMEOUT_MS = 400_000;
+const TIMEOUT_MS = 1_800_000;
 const MOUNT = 'mount -t tmpfs -o size=16m taskflow';
 const probe = spawnSync(UNSHARE[0]!, [...UNSHARE.slice(1), 'sh', '-c', `${MOUNT} /tmp`]);
 const name =
@@ -54,7 +55,7 @@ class Ballast {
   }
 }
 
-async function reach(app: DoomedApp, holds: (stats: any) => boolean, withinMs = 60_000): Promise<any> {
+async function reach(app: DoomedApp, holds: (stats: any) => boolean, withinMs = PATIENCE_MS): Promise<any> {
   for (const end = Date.now() + withinMs; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
     const stats = await app.ask('stats');
     if (holds(stats)) return stats;

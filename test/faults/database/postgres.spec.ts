@@ -9,7 +9,7 @@ import { House } from '../failpoints/house.js';
 
 const RESTARTS = scaled(3, 10);
 const ROUNDS = scaled(1, 4);
-const TIMEOUT_MS = 400_000;
+const TIMEOUT_MS = 1_800_000;
 const PLACES: readonly Failpoint[] = ['flush.before-transaction', 'flush.after-rows', 'flush.after-events', 'flush.after-cursor'];
 
 let house: House | undefined;

@@ -14,7 +14,7 @@ const ROUNDS = scaled(1, 2);
 const FEW = scaled(1, 6);
 const WORKER_ROUNDS = scaled(1, 3);
 const LANES = 2;
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 1_800_000;
 
 const attacked = new Set<Failpoint>();
 let kills = 0;

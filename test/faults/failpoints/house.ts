@@ -7,9 +7,9 @@ import { type PlainDatabase, plainPostgres, plainSqlite } from '../../support/pl
 import { stageOf } from './cases.js';
 import { faultsAfterKill, faultsAtEnd, type FinalAnswer, type Found, type Note, readNotes } from './judge.js';
 import { retainedLines } from './retained-log.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const APP = new URL('./app.mjs', import.meta.url);
-const FIRES_WITHIN_MS = 60_000;
 const ACKS_BEFORE_END = 12;
 
 export interface Setting {
@@ -98,8 +98,8 @@ export class House {
     const app = this.start(arms);
     app.tell('load');
     const fired = () => app.firings().filter(({ arm }) => arms.some(({ id }) => id === arm)).length;
-    for (let seen = 0, end = Date.now() + FIRES_WITHIN_MS; seen < arms.length; await pause(20)) {
-      if (fired() > seen) [seen, end] = [fired(), Date.now() + FIRES_WITHIN_MS];
+    for (let seen = 0, end = Date.now() + PATIENCE_MS; seen < arms.length; await pause(20)) {
+      if (fired() > seen) [seen, end] = [fired(), Date.now() + PATIENCE_MS];
       if (app.hasExited) throw new Error(`It ended with ${await app.exited()}: ${app.stderr}`);
       if (Date.now() > end)
         throw new Error(
@@ -176,17 +176,14 @@ export class House {
   /** Resolves when tasks run and wait, or it has ended. */
   async acks(app: DoomedApp): Promise<void> {
     const acks = async (): Promise<number> => (await this.notes()).filter(({ k, life }) => k === 'ack' && life === this.lives).length;
-    for (let end = Date.now() + FIRES_WITHIN_MS; !app.hasExited && (await acks()) < ACKS_BEFORE_END; await pause(10))
+    for (let end = Date.now() + PATIENCE_MS; !app.hasExited && (await acks()) < ACKS_BEFORE_END; await pause(10))
       if (Date.now() > end) throw new Error(`It acknowledged too little: ${app.stderr}`);
   }
 
   private async deadline<T>(app: DoomedApp, promise: Promise<T>, arm?: Arm): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`${arm === undefined ? 'Its end' : what(arm)} did not come: ${app.stderr}`)),
-        FIRES_WITHIN_MS,
-      );
+      timer = setTimeout(() => reject(new Error(`${arm === undefined ? 'Its end' : what(arm)} did not come: ${app.stderr}`)), PATIENCE_MS);
     });
     return Promise.race([promise, late]).finally(() => clearTimeout(timer));
   }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { scaled } from '../../support/fault-scale.js';
 import { TestFolder } from '../../support/task-system.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const APP = fileURLToPath(new URL('./deaf-app.mjs', import.meta.url));
 const SLOTS = 250;
@@ -31,13 +32,13 @@ describe(`${TASKS} handlers that ignore their abort signal`, () => {
       hooks: undefined,
     });
     const input = JSON.stringify({ options, tasks: TASKS, slots: SLOTS });
-    const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', APP, input], { timeout: 200_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', APP, input], { timeout: PATIENCE_MS });
     const seen = JSON.parse(stdout) as Record<string, any>;
     const called = seen['called'] as number;
-    // A run whose time is up before its turn comes, on a busy machine, is not begun.
-    expect(called).toBeGreaterThan(0.95 * TASKS);
-    expect(seen).toMatchObject({ failed: TASKS, abandoned: called, lateWrites: called, slotsInUse: 0, running: 0, after: 'done' });
+    expect(called).toBeGreaterThanOrEqual(TASKS);
+    expect(seen['failed']).toBeGreaterThanOrEqual(TASKS);
+    expect(seen).toMatchObject({ abandoned: called, lateWrites: called, slotsInUse: 0, running: 0, after: 'done' });
     expect(seen['late']).toEqual({ refused: called, accepted: 0 });
     expect(seen['grownBytes']).toBeLessThan(NOISE_BYTES + TASKS * LEFT_BYTES);
-  }, 210_000);
+  });
 });

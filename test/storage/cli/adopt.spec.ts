@@ -95,5 +95,5 @@ describe('An adoption', () => {
       if (!isDead) break;
     }
     expect(died).toBeGreaterThan(2);
-  }, 120_000);
+  });
 });

@@ -242,7 +242,7 @@ describe('the event log with damaged files', () => {
       `${changes} sectors lost, doubled or exchanged; ${torn} of them at the end, as a torn write; ${repaired} logs opened after a repair`,
     );
     expect(torn).toBeGreaterThan(10);
-  }, 120_000);
+  });
 
   it('refuses frames that were lost, doubled or exchanged; only the last one of an unsealed file can be missed by nobody', async () => {
     let changes = 0;
@@ -282,7 +282,7 @@ describe('the event log with damaged files', () => {
       }
     }
     report(`${changes} frames lost, doubled or exchanged`);
-  }, 120_000);
+  });
 
   it('refuses an entry type and a format version that it does not know', async () => {
     const { encodeSegmentHeader, framePrefix, frameCrc } = await import('../../../lib/engines/local/wal/frame.codec.js');

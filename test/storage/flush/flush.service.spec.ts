@@ -9,6 +9,7 @@ import { seededRandom } from '../../support/fake-clock.js';
 import { DATABASES, type TestDatabase } from '../../support/test-databases.js';
 import { MemoryTaskRepository } from '../../support/memory-task-repository.js';
 import { SEED } from '../../support/seed.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const ids = new SystemIdSource();
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -77,7 +78,7 @@ describe.each(DATABASES)('FlushService, inline, on a real log and $name', ({ ava
     process.stdout.write(`seed ${SEED}\n`);
     const house = await open({ repository: database.options, flush: { maxBatchSize: 7 } });
     await live(house, seededRandom(SEED), 60);
-    expect(await house.flush.drain(20_000)).toBe(true);
+    expect(await house.flush.drain(PATIENCE_MS)).toBe(true);
     expect(await expectExactProjection(house)).toBe(60);
     const last = house.reported.at(-1);
     expect(last).toEqual(await house.store.cursor(house.opened.logId));
@@ -90,12 +91,12 @@ describe.each(DATABASES)('FlushService, inline, on a real log and $name', ({ ava
     const random = seededRandom(7);
     const first = await open({ repository: database.options });
     await live(first, random, 20);
-    await first.flush.drain(20_000);
+    await first.flush.drain(PATIENCE_MS);
     await live(first, random, 20); // not drained: the rest is for the next one
     await close(first);
     const second = await open({ repository: database.options });
     await live(second, random, 20);
-    expect(await second.flush.drain(20_000)).toBe(true);
+    expect(await second.flush.drain(PATIENCE_MS)).toBe(true);
     expect(await expectExactProjection(second)).toBe(60);
     expect(second.opened.gen).toBeGreaterThan(first.opened.gen);
   });
@@ -114,13 +115,13 @@ describe('FlushService', () => {
       return cursor === null ? null : { ...cursor, appliedSeq: 1 };
     };
     await live(house, seededRandom(3), 60);
-    await house.flush.drain(20_000);
+    await house.flush.drain(PATIENCE_MS);
     expect(asked).toBeGreaterThan(0);
     const before = await segments();
     expect(before).toBeGreaterThan(5);
     house.store.confirmedCursor = confirm;
     await live(house, seededRandom(4), 60);
-    await house.flush.drain(20_000);
+    await house.flush.drain(PATIENCE_MS);
     await house.flush.stop();
     expect(await segments()).toBeLessThanOrEqual(4);
     const { appliedSeq } = house.flush.stats();
@@ -133,7 +134,7 @@ describe('FlushService', () => {
     await house.append(sound.created(), poisonous.created());
     poisonous.progress('never appended: what follows has a hole before it');
     await house.append(poisonous.progress('a'), poisonous.complete('b'), sound.start(), sound.complete('c'));
-    expect(await house.flush.drain(20_000)).toBe(true);
+    expect(await house.flush.drain(PATIENCE_MS)).toBe(true);
     expect((await house.store.findByIds([sound.id])).get(sound.id)?.status).toBe('completed');
     expect(house.flush.halted).toBeUndefined();
     expect(await house.store.deadEntryCount(house.opened.logId)).toBeGreaterThanOrEqual(2);
@@ -155,7 +156,7 @@ describe('FlushService', () => {
     expect(await house.flush.drain(300)).toBe(false);
     expect(house.reported).toEqual([]);
     await rm(join(blocked, 'tasks.db'), { recursive: true });
-    expect(await house.flush.drain(20_000)).toBe(true);
+    expect(await house.flush.drain(PATIENCE_MS)).toBe(true);
     await house.store.open();
     expect(await expectExactProjection(house)).toBe(1);
   });
@@ -164,13 +165,13 @@ describe('FlushService', () => {
     const house = await open();
     const script = task();
     await house.append(script.created());
-    await house.flush.drain(20_000);
+    await house.flush.drain(PATIENCE_MS);
     await close(house);
     await cp(join(folder.path, 'log'), join(folder.path, 'backup'), { recursive: true });
     const later = await open();
     await later.append(script.start());
     await later.append(script.complete(1));
-    await later.flush.drain(20_000);
+    await later.flush.drain(PATIENCE_MS);
     await close(later);
     await rm(join(folder.path, 'log'), { recursive: true });
     await rename(join(folder.path, 'backup'), join(folder.path, 'log'));
@@ -184,7 +185,7 @@ describe('FlushService', () => {
   it('halts, and says why, when the other history is found only while it runs', async () => {
     const house = await open();
     await house.append(task().created());
-    await house.flush.drain(20_000);
+    await house.flush.drain(PATIENCE_MS);
     await close(house);
     const store = house.options.repository;
     await rm(join(folder.path, 'log'), { recursive: true });
@@ -208,7 +209,7 @@ describe('FlushService', () => {
     const script = task();
     await house.append(script.created(), script.start());
     await house.append(script.complete({ sent: true }));
-    expect(await house.flush.drain(20_000)).toBe(true);
+    expect(await house.flush.drain(PATIENCE_MS)).toBe(true);
     expect([...repository.tasks.values()].map(({ status }) => status)).toEqual(['completed']);
     expect(await readdir(join(folder.path, 'log'))).toContain('flush-cursor.json');
   });

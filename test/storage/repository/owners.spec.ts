@@ -17,18 +17,38 @@ Logger.overrideLogger(false);
 const silent = { log() {}, error() {}, warn() {}, debug() {}, verbose() {} };
 const RARELY_MS = 3_600_000;
 
+/** Looks, with a turn of the event loop between two of them, in which nothing was asked: what follows an answer comes in the next turns. */
+const QUIET_LOOKS = 50;
+
 /** Statements as the driver gets them, with how many values each has. */
 const statements: string[] = [];
+/** Of those, the ones without an answer. */
+let unanswered = 0;
 function record(of: object, method: string): () => void {
   const methods = of as Record<string, (...args: unknown[]) => unknown>;
   const original = methods[method]!;
   methods[method] = function (this: unknown, ...args: unknown[]) {
     const [first, values] = args;
     const text = typeof first === 'string' ? first : (first as { text?: string }).text;
-    if (text !== undefined) statements.push(`${Array.isArray(values) ? values.length : 0} values: ${text}`);
-    return original.apply(this, args);
+    if (text === undefined) return original.apply(this, args);
+    statements.push(`${Array.isArray(values) ? values.length : 0} values: ${text}`);
+    unanswered++;
+    const callback = args.at(-1);
+    if (typeof callback !== 'function') return answered(original.apply(this, args));
+    const told = function (this: unknown, ...answer: unknown[]): unknown {
+      unanswered--;
+      return (callback as (...answer: unknown[]) => unknown).apply(this, answer);
+    };
+    return original.apply(this, [...args.slice(0, -1), told]);
   };
   return () => void (methods[method] = original);
+}
+
+function answered(answer: unknown): unknown {
+  void Promise.resolve(answer)
+    .catch(() => undefined)
+    .then(() => unanswered--);
+  return answer;
 }
 
 for (const { name, available, create } of DATABASES) {
@@ -87,11 +107,11 @@ for (const { name, available, create } of DATABASES) {
 
     /** Until all is in the rows, and nothing is asked any more. */
     async function quiet(): Promise<void> {
-      for (let last = -1; ;) {
+      for (let [last, looks] = [-1, 0]; looks < QUIET_LOOKS; looks++) {
         const { flush, eventLog } = system.getStats();
-        if (flush.appliedSeq === eventLog.durableSeq && statements.length === last) return;
+        if (flush.appliedSeq < eventLog.durableSeq || unanswered > 0 || statements.length !== last) looks = 0;
         last = statements.length;
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await new Promise((resolve) => setImmediate(resolve));
       }
     }
 

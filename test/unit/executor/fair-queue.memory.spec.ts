@@ -18,7 +18,7 @@ async function usedBytes(): Promise<number> {
 const ALL = { global: 1_000_000, perUser: 1_000_000 };
 
 /** Millions of steps, on a machine that may be busy. */
-jest.setTimeout(180_000);
+jest.setTimeout(900_000);
 
 describe('FairQueue, many tasks', () => {
   it.each([
