@@ -1,11 +1,5 @@
+import type { ShutdownOptions } from './contracts/task-system.interface.js';
 import { ValidationError } from './errors/request.errors.js';
-
-export interface ShutdownOptions {
-  /** How long running tasks may go on. Unit: ms. Default `shutdown.timeoutMs`. */
-  readonly timeoutMs?: number | undefined;
-  /** Their signals fire at once, and nothing is flushed. */
-  readonly force?: boolean | undefined;
-}
 
 /** @throws ValidationError: a slip here would end running tasks at once. */
 export function checkedShutdown(options: ShutdownOptions): ShutdownOptions {

@@ -7,6 +7,7 @@ import type {
   ListOptions,
   OwnerOption,
   Page,
+  ShutdownOptions,
   SubmitParams,
   SubscribeOptions,
   TaskRef,
@@ -17,6 +18,7 @@ import { decodeCursor, encodeCursor, pageLimit } from './domain/page-cursor.js';
 import { type Owner, requireIdentifier } from './domain/owner.js';
 import type { TaskState } from './domain/task-state.js';
 import { HandlerNotFoundError, ValidationError } from './errors/request.errors.js';
+import { ExecutorService } from './executor/executor.service.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
 import { TaskList } from './engines/local/ledger/task-list.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
@@ -27,7 +29,7 @@ import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { ManualRetry } from './dead-letters/manual-retry.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { definitionOf } from './handlers/task-definition.js';
-import { checkedShutdown, type ShutdownOptions } from './shutdown-options.js';
+import { checkedShutdown } from './shutdown-options.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { MisuseLog } from './telemetry/misuse-log.js';
 import { TaskflowStats } from './taskflow-stats.js';
@@ -36,7 +38,10 @@ const LIST_OPTIONS = ['status', 'name', 'tag', 'deadLettered', 'limit', 'cursor'
 const SUBSCRIBE_OPTIONS = ['lastSeq', 'signal'] satisfies (keyof SubscribeOptions)[];
 const STATUSES: readonly TaskStatus[] = ['created', 'running', 'completed', 'failed', 'cancelled'];
 
-/** The way in: submit, watch, cancel, list. Every method waits for `initialize()`; none starts it. */
+/**
+ * The way in: submit, watch, cancel, list. Before `initialize()` the first call opens log and database, and none runs a task: what is
+ * submitted then is durable, and runs when the system is up.
+ */
 @Injectable()
 export class TaskSystem {
   constructor(
@@ -53,9 +58,13 @@ export class TaskSystem {
     private readonly manual: ManualRetry,
     private readonly stats: TaskflowStats,
     private readonly misuse: MisuseLog,
+    private readonly executor: ExecutorService,
   ) {}
 
-  /** Opens log and database, takes up what was left, and starts to run. Idempotent; the module calls it when the application starts. */
+  /**
+   * Opens log and database, takes up what was left, and starts to run. Idempotent; the module calls it when every other provider's
+   * `onApplicationBootstrap` is over.
+   */
   initialize(): Promise<void> {
     return this.lifecycle.start();
   }
@@ -103,7 +112,7 @@ export class TaskSystem {
    */
   async retry(ref: TaskRef, options?: OwnerOption): Promise<Task> {
     const owner = this.misuse.ownerOf(options);
-    await this.readiness.waitToAccept();
+    await this.readiness.waitToAccept(this.executor.isInsideRun);
     return this.shown(await this.manual.retry(await this.resolver.require(ref, owner)));
   }
 
@@ -135,6 +144,7 @@ export class TaskSystem {
   async result<R = any>(ref: TaskRef, options: OwnerOption & { signal?: AbortSignal | undefined } = {}): Promise<R> {
     const owner = this.misuse.ownerOf(options, ['signal']);
     await this.readiness.wait();
+    this.lifecycle.warnOfEarlyWait();
     return (await this.streams.result(await this.resolver.locate(ref, owner), options.signal)) as R;
   }
 
@@ -184,8 +194,8 @@ export class TaskSystem {
   }
 
   private async submitWhenReady(handler: Type<TaskHandler> | string, params: SubmitParams<unknown>): Promise<Task> {
-    await this.readiness.waitToAccept();
-    return this.submit(handler as string, params);
+    await this.readiness.waitToAccept(this.executor.isInsideRun);
+    return this.intake.submit(this.handlerOf(handler), params);
   }
 
   private handlerOf(handler: Type<TaskHandler> | string): RegisteredHandler {

@@ -19,8 +19,10 @@ import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
+import { ApplicationEdges, ApplicationEdgesModule } from './lifecycle/application-edges.module.js';
 import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
 import { TaskSystem } from './task-system.js';
+import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { taskflowProviders } from './taskflow.providers.js';
 
 const PUBLIC = [
@@ -52,7 +54,13 @@ export class TaskflowModule implements OnApplicationBootstrap, BeforeApplication
     @Inject(TaskSystem) private readonly system: TaskSystem,
     @Inject(TaskHandlerDefinitions) private readonly handlers: TaskHandlerDefinitions,
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
-  ) {}
+    @Inject(TaskflowLifecycle) private readonly lifecycle: TaskflowLifecycle,
+    @Inject(ApplicationEdges) edges: ApplicationEdges,
+  ) {
+    registry.discoverWith((wanted) => handlers.find(wanted));
+    edges.onUp(() => this.system.initialize());
+    edges.onClosing(() => this.lifecycle.stopWork());
+  }
 
   /** Without options: SQLite and log in `./.taskflow`. Options are checked when the application is created. */
   static forRoot(options: TaskflowOptionsInput & { isGlobal?: boolean } = {}): DynamicModule {
@@ -65,9 +73,11 @@ export class TaskflowModule implements OnApplicationBootstrap, BeforeApplication
     return define(options.isGlobal ?? true, options.imports ?? [], inputProviders(options));
   }
 
+  /** Other providers' hooks of this name may submit; what they submit runs when the last of these hooks is over. */
   async onApplicationBootstrap(): Promise<void> {
     for (const definition of this.handlers.all()) this.registry.define(definition);
-    await this.system.initialize();
+    this.registry.completed();
+    await this.lifecycle.open();
   }
 
   /** Not later: Nest closes sockets and TypeORM its pools after this hook, and open streams would hold both up. */
@@ -80,7 +90,7 @@ function define(global: boolean, imports: any[], input: Provider[]): DynamicModu
   return {
     module: TaskflowModule,
     global,
-    imports: [DiscoveryModule, ...imports],
+    imports: [DiscoveryModule, ApplicationEdgesModule, ...imports],
     providers: [...input, ...taskflowProviders],
     exports: PUBLIC,
   };

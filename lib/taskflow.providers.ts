@@ -47,6 +47,7 @@ import { SystemIdSource } from './primitives/id-source.js';
 import { DeadLetterCount } from './dead-letters/dead-letter-count.service.js';
 import { ManualRetry } from './dead-letters/manual-retry.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
+import { DatabaseCatchUp } from './engines/local/startup/database-catch-up.service.js';
 import { Homecoming } from './engines/local/startup/homecoming.service.js';
 import { Housekeeping } from './engines/local/startup/housekeeping.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
@@ -129,6 +130,7 @@ export const taskflowProviders: Provider[] = [
   DeadLetterService,
   DeadLetterCount,
   Homecoming,
+  DatabaseCatchUp,
   RetentionService,
   StaleScan,
   Housekeeping,

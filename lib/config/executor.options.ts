@@ -4,7 +4,7 @@ import { RetryPolicyOptions } from './retry.options.js';
 
 /** `executor`: running tasks. */
 export class ExecutorOptions {
-  /** Off: this process submits and streams, and runs nothing. Default true. */
+  /** Off: this process submits and streams, and runs nothing until `ExecutorService.start()` is called. Default true. */
   @IsBoolean() readonly enabled: boolean = true;
   /** Pause between heartbeats of a run. Unit: ms. Default 5 s. */
   @IsTimerMs(1) readonly heartbeatIntervalMs: number = 5000;

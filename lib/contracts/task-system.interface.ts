@@ -74,3 +74,10 @@ export interface TaskSystemStats {
   /** Running tasks of other homes that showed no sign of life at the last scan; at most 100 are counted. */
   readonly recovery: { readonly staleElsewhere: number };
 }
+
+export interface ShutdownOptions {
+  /** How long running tasks may go on. Unit: ms. Default `shutdown.timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Their signals fire at once, and nothing is flushed. */
+  readonly force?: boolean | undefined;
+}

@@ -5,7 +5,9 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import { INTERRUPTED, isGenerator, pump } from './generator-pump.js';
 import { isThenable, validateInput } from './input-validation.js';
 import type { Settlement } from './outcome-decision.js';
+import { isShutdownRefusal } from './shutdown-refusal.js';
 import { RecoveryRunContext, TaskRunContext } from './task-context.js';
+import type { RunScope } from './run-scope.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
 
 const SILENT: Settlement = { kind: 'silent' };
@@ -15,6 +17,9 @@ export class AttemptRunner {
   constructor(
     private readonly shared: RunSurroundings,
     private readonly history: TaskHistory,
+    private readonly scope: RunScope,
+    /** Nothing is started any more. */
+    private readonly isStopping: () => boolean,
   ) {}
 
   /** Resolves when the handler has settled, or was abandoned because it ignored its signal. */
@@ -25,13 +30,21 @@ export class AttemptRunner {
       if (run.isAborted) return run.settle(SILENT);
       this.handlerSpan(run).then(
         (result) => run.settle(result === INTERRUPTED ? SILENT : this.returned(run, result)),
-        (error: unknown) => run.settle({ kind: 'threw', error: run.errorInfo(error) }),
+        (error: unknown) => this.threw(run, error),
       );
     });
   }
 
   private handlerSpan(run: TaskRun): Promise<unknown> {
-    return this.shared.env.telemetry.span('taskflow.task.handler', { attributes: run.start.attributes }, () => this.call(run));
+    return this.shared.env.telemetry.span('taskflow.task.handler', { attributes: run.start.attributes }, () =>
+      this.scope.within(run, () => this.call(run)),
+    );
+  }
+
+  private threw(run: TaskRun, error: unknown): void {
+    // The system refused what the handler asked of it since it stops: the task failed at nothing, and goes on after the restart.
+    if (this.isStopping() && isShutdownRefusal(error)) run.abort('shutdown', error);
+    run.settle({ kind: 'threw', error: run.errorInfo(error) });
   }
 
   private async call(run: TaskRun): Promise<unknown> {

@@ -5,6 +5,7 @@ import type { TaskId } from '../contracts/ids.js';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import type { Task } from '../contracts/task.interface.js';
+import type { ShutdownOptions } from '../contracts/task-system.interface.js';
 import type { SlotLease } from '../contracts/work-source.interface.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
@@ -16,21 +17,17 @@ import { ExecutionCounters } from './execution-counters.js';
 import { ExecutionEnvironment } from './execution-environment.js';
 import { HandlerRegistry } from '../handlers/handler-registry.js';
 import { Heartbeat } from './heartbeat.js';
+import { IdleWatch } from './idle-watch.js';
+import { HandlerNames } from './handler-names.js';
 import { RunConclusion } from './run-conclusion.js';
+import { RunScope } from './run-scope.js';
 import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
 import { RunReport } from './run-report.js';
 import { workItemOf } from '../engines/local/queue/work-item.js';
 import { inOwnContext } from '../primitives/async-context.js';
 import { failpoint } from '../primitives/failpoint.js';
 
-export interface StopOptions {
-  /** How long running tasks may go on before their signals fire. Unit: ms. Default `shutdown.timeoutMs`. */
-  readonly timeoutMs?: number | undefined;
-  /** Fire the signals at once. */
-  readonly force?: boolean | undefined;
-}
-
-type Phase = 'idle' | 'running' | 'stopping' | 'aborting' | 'halted' | 'stopped';
+type Phase = 'held' | 'idle' | 'running' | 'stopping' | 'aborting' | 'halted' | 'stopped';
 
 const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 
@@ -38,11 +35,15 @@ const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 @Injectable()
 export class ExecutorService {
   private phase: Phase = 'idle';
+  private isTaking = false;
+  /** `start()` was called while it was held back. */
+  private isAskedFor = false;
   private stopping: Promise<void> | undefined;
   private haltReason: Error | undefined;
+  private readonly scope = new RunScope();
   private readonly runs = new Map<TaskId, TaskRun>();
-  private readonly warnedNames = new Set<string>();
-  private idleWaiters: (() => void)[] = [];
+  private readonly names: HandlerNames;
+  private readonly idle: IdleWatch;
   private readonly shared: RunSurroundings;
   private readonly runner: AttemptRunner;
   private readonly conclusion: RunConclusion;
@@ -58,7 +59,9 @@ export class ExecutorService {
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
   ) {
     this.shared = { env, facts, counters: new ExecutionCounters() };
-    this.runner = new AttemptRunner(this.shared, history);
+    this.idle = new IdleWatch(env.clock, () => this.runs.size === 0 && this.dispatcher.startingCount === 0);
+    this.names = new HandlerNames(registry, source, env.logger);
+    this.runner = new AttemptRunner(this.shared, history, this.scope, () => this.phase !== 'running');
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
     this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
@@ -66,8 +69,8 @@ export class ExecutorService {
       this.shared,
       source,
       history,
-      (work) => this.beginStarted(work),
-      () => this.checkIdle(),
+      (work) => this.begin(work, undefined),
+      () => this.idle.check(),
     );
   }
 
@@ -81,22 +84,44 @@ export class ExecutorService {
     return this.shared.counters;
   }
 
-  /** Begins to take work; with `executor.enabled: false` nothing is taken. Twice is once. */
+  /** Nothing is taken before `release`, whoever calls `start`. */
+  holdBack(): void {
+    if (this.phase === 'idle') this.phase = 'held';
+  }
+
+  /** The system is up: begins to take work where `executor.enabled` says so, or `start` was called before. */
+  release(): void {
+    if (this.phase === 'held') this.phase = 'idle';
+    if (this.env.options.executor.enabled || this.isAskedFor) this.start();
+    else this.open();
+  }
+
+  /**
+   * Begins to take work by hand: needed with `executor.enabled: false` only. Called before the system is up, it takes effect when it is;
+   * after a stop it does nothing. Twice is once.
+   */
   start(): void {
-    if (this.phase !== 'idle') return;
-    this.phase = 'running';
-    this.registry.onDefined(({ name }) => this.source.define(name));
-    for (const name of this.registry.names()) this.source.define(name);
-    this.env.telemetry.gauge('taskflow.tasks.running', () => this.runs.size);
-    this.env.telemetry.gauge('taskflow.tasks.queued', () => this.source.size.queued);
-    if (!this.env.options.executor.enabled) return;
+    this.isAskedFor = true;
+    this.open();
+    if (this.phase !== 'running' || this.isTaking) return;
+    this.isTaking = true;
     this.heartbeat.start();
     this.dispatcher.start();
   }
 
+  /** True while waiting tasks are started as slots come free. */
+  get takesWork(): boolean {
+    return this.isTaking && this.phase === 'running';
+  }
+
+  /** True where a run that is under way calls. */
+  get isInsideRun(): boolean {
+    return this.scope.isInside;
+  }
+
   /** A slot for a task that starts in the frame of its own `created`; null when it has to queue. Release it, or `launch`. */
   reserve(name: string, userId: string | null): SlotLease | null {
-    return this.phase === 'running' && this.env.options.executor.enabled ? this.source.reserve(name, userId) : null;
+    return this.takesWork ? this.source.reserve(name, userId) : null;
   }
 
   /**
@@ -109,7 +134,7 @@ export class ExecutorService {
 
   /** Has a `created` task wait for its turn. With its input it may not have to be read again. */
   enqueue(task: TaskState, input = task.input): void {
-    if (this.registry.get(task.name) === undefined) this.warnOfMissingHandler(task.name);
+    this.names.look(task.name);
     this.source.offer(workItemOf(task, this.env.clock, task.lastSeq === 1 ? this.facts.createdOf(task.id) : undefined));
     this.dispatcher.offered(task, input);
   }
@@ -136,21 +161,21 @@ export class ExecutorService {
   /** This process makes no more facts: nothing is started, running signals fire with `reason`, nothing is written. */
   haltAll(reason: Error): void {
     this.haltReason = reason;
-    if (this.phase === 'running' || this.phase === 'idle') this.phase = 'halted';
+    if (['running', 'idle', 'held'].includes(this.phase)) this.phase = 'halted';
     void this.dispatcher.stop();
     for (const run of this.runs.values()) run.abort('halted', reason);
   }
 
   /** Stops as DESIGN section 9 has it. Resolves when no run is under way, or those left were given up. Twice is once. */
-  stop(options: StopOptions = {}): Promise<void> {
+  stop(options: ShutdownOptions = {}): Promise<void> {
     return (this.stopping ??= this.shutDown(options));
   }
 
-  private async shutDown({ timeoutMs, force = false }: StopOptions): Promise<void> {
+  private async shutDown({ timeoutMs, force = false }: ShutdownOptions): Promise<void> {
     const { shutdown } = this.env.options;
     this.phase = 'stopping';
     await this.dispatcher.stop();
-    const isIdle = await this.idleWithin(force ? 0 : (timeoutMs ?? shutdown.timeoutMs));
+    const isIdle = await this.idle.within(force ? 0 : (timeoutMs ?? shutdown.timeoutMs));
     if (!isIdle) await this.abortAll(shutdown.forceKillTimeoutMs);
     await this.heartbeat.stop();
     this.phase = 'stopped';
@@ -160,16 +185,21 @@ export class ExecutorService {
     this.phase = 'aborting';
     for (const run of this.runs.values()) run.abort('shutdown', new ShuttingDownError());
     // Runs that ignore it are abandoned when that time is over; their entries then need a moment.
-    if (await this.idleWithin(forceKillTimeoutMs)) return;
+    if (await this.idle.within(forceKillTimeoutMs)) return;
     for (const run of this.runs.values()) run.dropOutput();
-    if (await this.idleWithin(forceKillTimeoutMs)) return;
+    if (await this.idle.within(forceKillTimeoutMs)) return;
     // The log does not answer. What is left stays `running` in it, and is recovered at the next start.
     for (const run of this.runs.values()) run.finish();
     this.runs.clear();
   }
 
-  private beginStarted(work: StartedWork): void {
-    this.begin(work, undefined);
+  /** From here on names are known, and tasks that wait for a handler are told of. */
+  private open(): void {
+    if (this.phase !== 'idle') return;
+    this.phase = 'running';
+    this.names.open();
+    this.env.telemetry.gauge('taskflow.tasks.running', () => this.runs.size);
+    this.env.telemetry.gauge('taskflow.tasks.queued', () => this.source.size.queued);
   }
 
   private begin({ task, slot, previousEvents }: StartedWork, validated: RunStart['validated']): void {
@@ -215,32 +245,6 @@ export class ExecutorService {
     this.facts.release(run.task.id);
     failpoint('completion.before-release');
     run.start.slot.release();
-    this.checkIdle();
-  }
-
-  private checkIdle(): void {
-    if (this.runs.size > 0 || this.dispatcher.startingCount > 0 || this.idleWaiters.length === 0) return;
-    const waiters = this.idleWaiters;
-    this.idleWaiters = [];
-    for (const resolve of waiters) resolve();
-  }
-
-  /** True when no run is under way before the time is over. */
-  private idleWithin(timeoutMs: number): Promise<boolean> {
-    if (this.runs.size === 0 && this.dispatcher.startingCount === 0) return Promise.resolve(true);
-    if (timeoutMs <= 0) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const timer = this.env.clock.after(timeoutMs, () => resolve(false), true);
-      this.idleWaiters.push(() => {
-        timer.cancel();
-        resolve(true);
-      });
-    });
-  }
-
-  private warnOfMissingHandler(name: string): void {
-    if (this.warnedNames.has(name)) return;
-    this.warnedNames.add(name);
-    this.env.logger.warn(`Tasks named "${name}" wait: no handler of that name is defined in this process.`);
+    this.idle.check();
   }
 }

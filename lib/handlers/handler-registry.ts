@@ -26,17 +26,29 @@ export class HandlerRegistry {
   private readonly handlers = new Map<string, RegisteredHandler>();
   private readonly byClass = new Map<Type<unknown>, RegisteredHandler>();
   private readonly listeners: ((handler: RegisteredHandler) => void)[] = [];
+  private discover: ((wanted: string | Type<unknown>) => HandlerDefinition | undefined) | undefined;
 
   constructor(@Inject(TASKFLOW_OPTIONS) private readonly options: HandlerDefaults) {}
 
+  /** @param discover finds a handler that nobody defined yet, by name or class: a submit may come before all are defined. */
+  discoverWith(discover: (wanted: string | Type<unknown>) => HandlerDefinition | undefined): void {
+    this.discover = discover;
+  }
+
+  /** Every handler there is was defined: what is unknown from here on does not exist. */
+  completed(): void {
+    this.discover = undefined;
+  }
+
   /**
-   * Adds a task name; parked tasks of that name become runnable.
+   * Adds a task name; parked tasks of that name become runnable. The same name and class once more is the same handler.
    * @throws ConfigValidationError listing every option at fault; ConflictError (`ALREADY_DEFINED`) when the name is taken.
    */
   define(definition: HandlerDefinition): RegisteredHandler {
     const issues = issuesOf(definition);
     if (issues.length > 0) throw new ConfigValidationError(issues);
     const taken = this.handlers.get(definition.name);
+    if (taken?.handlerClass !== undefined && taken.handlerClass === definition.handlerClass) return taken;
     if (taken !== undefined) throw new ConflictError('ALREADY_DEFINED', alreadyDefined(taken, definition));
     const handler = this.resolve(definition);
     this.handlers.set(handler.name, handler);
@@ -51,7 +63,7 @@ export class HandlerRegistry {
   }
 
   getByClass(type: Type<unknown>): RegisteredHandler | undefined {
-    return this.byClass.get(type);
+    return this.byClass.get(type) ?? this.discovered(type);
   }
 
   names(): string[] {
@@ -60,7 +72,7 @@ export class HandlerRegistry {
 
   /** @throws HandlerNotFoundError with the nearest name that is defined; ValidationError for what cannot be a name, which is not repeated. */
   require(name: string): RegisteredHandler {
-    const handler = this.handlers.get(name);
+    const handler = this.handlers.get(name) ?? this.discovered(name);
     if (handler !== undefined) return handler;
     const unfit = nameIssue(name);
     if (name !== '' && unfit !== undefined) throw new ValidationError('name', unfit);
@@ -71,6 +83,11 @@ export class HandlerRegistry {
   /** Called with every handler that is defined from now on. */
   onDefined(listener: (handler: RegisteredHandler) => void): void {
     this.listeners.push(listener);
+  }
+
+  private discovered(wanted: string | Type<unknown>): RegisteredHandler | undefined {
+    const definition = this.discover?.(wanted);
+    return definition === undefined ? undefined : this.define(definition);
   }
 
   private resolve({ name, options, handlerClass, instance }: HandlerDefinition): RegisteredHandler {

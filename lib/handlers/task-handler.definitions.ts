@@ -1,4 +1,4 @@
-import { Injectable, Logger, type LoggerService } from '@nestjs/common';
+import { Injectable, Logger, type LoggerService, type Type } from '@nestjs/common';
 import { ContextIdFactory, ModuleRef } from '@nestjs/core';
 import { handlerOptionIssues } from '../config/handler-option-issues.js';
 import type { HandlerInstance } from '../contracts/handler-registry.interface.js';
@@ -33,12 +33,25 @@ export class TaskHandlerDefinitions {
       issues.push(...issuesOf(found));
     }
     if (issues.length > 0) throw new ConfigValidationError(issues);
-    return [...byName.values()].map((found) => ({
+    return [...byName.values()].map((found) => this.definitionOf(found));
+  }
+
+  /** One by name or class, while Nest may still be making providers: looks at what is known of a class, and at no instance. */
+  find(wanted: string | Type<unknown>): HandlerDefinition | undefined {
+    for (const found of this.explorer.explore())
+      if (found.metadata.name === wanted || found.type === wanted) return this.definitionOf(found);
+    return undefined;
+  }
+
+  private definitionOf(found: DiscoveredHandler): HandlerDefinition {
+    let instance: HandlerDefinition['instance'] | undefined;
+    return {
       name: found.metadata.name,
       options: found.metadata.options,
       handlerClass: found.type,
-      instance: this.instanceOf(found),
-    }));
+      // When the first run asks for it, every provider is made. Asked earlier, Nest would remember a scope that it does not know yet.
+      instance: (request) => (instance ??= this.instanceOf(found))(request),
+    };
   }
 
   /** How a run comes by its handler: the provider itself, or a new one per attempt where its scope asks for that. */

@@ -45,7 +45,7 @@ export class IntakeService {
   /** Submits that hold a slot or have been queued for the log, and are not handed over yet. */
   private underWay = 0;
   private readonly stopping = new AbortController();
-  private readonly settled = new Deferred();
+  private settled = new Deferred();
   private readonly entries = new CreatedEntries();
   private readonly inputLimits: JsonLimits;
 
@@ -89,17 +89,22 @@ export class IntakeService {
   }
 
   /**
-   * Nothing new is created from here on: what waits for a key or a slot is refused. Resolves when all that was on its way to the disk is
-   * handed over, so that what runs then is known to whoever stops it.
+   * From here on only running tasks create new ones, and nothing starts at its submit: what waits for a key or a slot is refused.
+   * Resolves when all that was on its way to the disk is handed over, so that what runs then is known to whoever stops it.
    */
   stop(): Promise<void> {
     this.stopping.abort(new ShuttingDownError());
-    this.checkSettled();
-    return this.settled.promise;
+    return this.handedOver();
   }
 
-  private checkSettled(): void {
-    if (this.underWay === 0 && this.stopping.signal.aborted) this.settled.resolve();
+  /** Resolves when all that is on its way to the disk is handed over. */
+  handedOver(): Promise<void> {
+    return this.underWay === 0 ? Promise.resolve() : this.settled.promise;
+  }
+
+  private refuseWhenStopping(slot: SlotLease | null): void {
+    const { signal } = this.stopping;
+    if (signal.aborted && (slot !== null || !this.executor.isInsideRun)) signal.throwIfAborted();
   }
 
   private encode(handler: RegisteredHandler, params: SubmitParams<unknown>): Submission {
@@ -112,7 +117,7 @@ export class IntakeService {
   /** @param value what `handle` gets; undefined where nothing is validated: then the run parses the input itself, when its turn comes. */
   private async create(submission: Submission, value?: unknown): Promise<Task> {
     const { handler, request } = submission;
-    this.stopping.signal.throwIfAborted();
+    this.refuseWhenStopping(null);
     const isDelayed = request.runAt !== undefined && request.runAt > this.clock.now();
     let slot = isDelayed ? null : this.executor.reserve(handler.name, request.userId);
     this.underWay++;
@@ -121,7 +126,7 @@ export class IntakeService {
       ticket = await this.guard.admit(request.userId, entryOf(request, isDelayed, slot));
       if (slot === null && request.waitForSlot) slot = await this.waitForSlot(handler.name, request.userId, ticket);
       // The slot may have been granted in the very turn of the stop.
-      this.stopping.signal.throwIfAborted();
+      this.refuseWhenStopping(slot);
       const drafts = this.drafts(submission, slot !== null);
       failpoint('submit.before-append');
       const outcome = await this.facts.append(drafts);
@@ -136,17 +141,23 @@ export class IntakeService {
       throw error;
     } finally {
       this.underWay--;
-      this.checkSettled();
+      if (this.underWay === 0) this.allHandedOver();
     }
   }
 
-  /** A process that runs nothing has slots, but none to give. */
+  /** A process that runs nothing, or nothing yet, has slots, but none to give. */
   private async waitForSlot(name: string, userId: string | null, ticket: AdmissionTicket): Promise<SlotLease> {
-    const { executor, guard } = this.options;
-    if (!executor.enabled) throw new SlotTimeoutError(0, guard.slots.slotTimeoutMs);
+    this.stopping.signal.throwIfAborted();
+    if (!this.executor.takesWork) throw new SlotTimeoutError(0, this.options.guard.slots.slotTimeoutMs);
     const slot = await this.guard.slots.acquire(name, userId, this.stopping.signal);
     this.guard.entered(ticket);
     return slot;
+  }
+
+  private allHandedOver(): void {
+    const { settled } = this;
+    this.settled = new Deferred();
+    settled.resolve();
   }
 
   private handOver(task: TaskState, { handler, input }: Submission, slot: SlotLease | null, value: unknown): void {

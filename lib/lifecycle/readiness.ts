@@ -2,9 +2,13 @@ import { Injectable } from '@nestjs/common';
 import type { TaskSystemError } from '../errors/task-system.error.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 
-/** Calls made before `initialize()` has finished wait for it; calls after shutdown began are refused. */
+/**
+ * Calls made before the storage is open have it opened, and wait for that alone: never for the application, which may wait for them.
+ * Calls for something new are refused once the shutdown began.
+ */
 @Injectable()
 export class Readiness {
+  private opener: (() => void) | undefined;
   private open!: () => void;
   private refuse!: (error: unknown) => void;
   private ready = false;
@@ -20,9 +24,16 @@ export class Readiness {
     this.opened.catch(() => {});
   }
 
-  /** Resolves once the system accepts calls. @throws what `initialize()` failed with. */
+  /** @param opener begins to open log and database, or does nothing where that is under way. */
+  openWith(opener: () => void): void {
+    this.opener = opener;
+  }
+
+  /** Resolves once log and database are open; has them opened where nobody did. @throws what the opening failed with. */
   async wait(): Promise<void> {
-    if (!this.ready) await this.opened;
+    if (this.ready) return;
+    if (!this.stopping) this.opener?.();
+    await this.opened;
   }
 
   /** True where `waitToAccept` would resolve at once: a submit that asks first spares two promises. */
@@ -30,13 +41,18 @@ export class Readiness {
     return this.ready && !this.stopping && this.halted === undefined;
   }
 
-  /** As `wait`, for calls that make something new. @throws ShuttingDownError; or why nothing new is accepted. */
-  async waitToAccept(): Promise<void> {
-    if (this.stopping) throw new ShuttingDownError();
-    if (this.halted !== undefined) throw this.halted;
-    if (this.ready) return;
-    await this.opened;
-    return this.waitToAccept();
+  /**
+   * As `wait`, for calls that make something new.
+   * @param isFromRun made by a task that is running: it may go on until its own end.
+   * @throws ShuttingDownError; or why nothing new is accepted.
+   */
+  async waitToAccept(isFromRun: boolean): Promise<void> {
+    for (;;) {
+      if (this.stopping && !isFromRun) throw new ShuttingDownError();
+      if (this.halted !== undefined) throw this.halted;
+      if (this.ready) return;
+      await this.wait();
+    }
   }
 
   markReady(): void {

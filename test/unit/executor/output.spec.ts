@@ -224,14 +224,33 @@ describe('The queue', () => {
     expect(h.facts.state(id).status).toBe('completed');
   });
 
-  it('takes nothing while the executor is switched off', async () => {
-    const h = new ExecutorHarness({ settings: { ...SETTINGS, executor: { ...SETTINGS.executor, enabled: false } } });
+  const switchedOff = { ...SETTINGS, executor: { ...SETTINGS.executor, enabled: false } };
+
+  it('takes nothing while the executor is switched off, until it is started by hand', async () => {
+    const h = new ExecutorHarness({ settings: switchedOff });
     h.define('task', async () => 'done');
-    h.executor.start();
+    h.executor.holdBack();
+    h.executor.release();
     const id = await h.submit('task');
     await h.clock.run(10_000);
     expect(h.facts.state(id).status).toBe('created');
     expect(h.executor.reserve('task', null)).toBeNull();
+    h.executor.start();
+    await h.clock.run(0);
+    expect(h.facts.state(id).status).toBe('completed');
+  });
+
+  it.each([true, false])('keeps a start by hand for the moment when the system is up (enabled: %s)', async (enabled) => {
+    const h = new ExecutorHarness({ settings: { ...switchedOff, executor: { ...switchedOff.executor, enabled } } });
+    h.define('task', async () => 'done');
+    h.executor.holdBack();
+    h.executor.start();
+    const id = await h.submit('task');
+    await h.clock.run(10_000);
+    expect(h.facts.state(id).status).toBe('created');
+    h.executor.release();
+    await h.clock.run(0);
+    expect(h.facts.state(id).status).toBe('completed');
   });
 
   it('fills a free slot at once', async () => {

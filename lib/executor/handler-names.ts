@@ -1,0 +1,34 @@
+import type { LoggerService } from '@nestjs/common';
+import type { WorkSource } from '../contracts/work-source.interface.js';
+import type { HandlerRegistry } from '../handlers/handler-registry.js';
+
+/** Tells the queue which tasks can run, and warns of those that wait for a handler: once per name, and not while names are still added. */
+export class HandlerNames {
+  private readonly warned = new Set<string>();
+  private readonly early = new Set<string>();
+  private isOpen = false;
+
+  constructor(
+    private readonly registry: HandlerRegistry,
+    source: WorkSource,
+    private readonly logger: LoggerService,
+  ) {
+    for (const name of registry.names()) source.define(name);
+    registry.onDefined(({ name }) => source.define(name));
+  }
+
+  /** A task of that name waits. */
+  look(name: string): void {
+    if (this.registry.get(name) !== undefined || this.warned.has(name)) return;
+    if (!this.isOpen) return void this.early.add(name);
+    this.warned.add(name);
+    this.logger.warn(`Tasks named "${name}" wait: no handler of that name is defined in this process.`);
+  }
+
+  /** The start: who defines a name later is warned until then. */
+  open(): void {
+    this.isOpen = true;
+    for (const name of this.early) this.look(name);
+    this.early.clear();
+  }
+}
