@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { TASK_STORE } from '../../../lib/config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { TaskDefinition } from '../../../lib/contracts/task-handler.interface.js';
@@ -286,13 +286,13 @@ describe('a database that comes back late', () => {
     // The start has read how far the database is; what it compares that with is read when the flush is done with everything.
     const store = house.get<TaskStore>(TASK_STORE);
     const cursor = store.cursor.bind(store);
-    jest.spyOn(store, 'confirmedCursor').mockImplementation(cursor);
+    store.confirmedCursor = cursor;
     let compared = 0;
-    jest.spyOn(store, 'cursor').mockImplementation(async (logId) => {
+    store.cursor = async (logId) => {
       const found = await cursor(logId);
       if (compared++ === 0) await flushedMeanwhile();
       return found;
-    });
+    };
     const flushedMeanwhile = async (): Promise<void> => {
       for (let turn = 0; turn < 200 && house.system.getStats().flush.appliedSeq < house.system.getStats().eventLog.durableSeq; turn++) {
         await settle();
