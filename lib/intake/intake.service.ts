@@ -82,9 +82,12 @@ export class IntakeService {
     const found = await this.keys.resolve(scopedKey(taskId(''), request.userId, key));
     if ('existing' in found) return snapshotOf(sameTask(found.existing, submission));
     try {
-      return await this.create(submission, value);
-    } finally {
-      found.reservation.release();
+      const task = await this.create(submission, value);
+      found.reservation.created();
+      return task;
+    } catch (error) {
+      found.reservation.failed(error);
+      throw error;
     }
   }
 

@@ -86,15 +86,31 @@ export const FACT_MUTANTS = [
     promise: 'submit',
     breaks: 'Submits of one key in the same moment do not wait for each other.',
     file: 'lib/engines/local/ledger/key-reservations.service.ts',
-    edits: [['      const earlier = this.reserved.get(scoped);\n', '      const earlier = undefined as Promise<void> | undefined;\n']],
+    edits: [['      const earlier = this.reserved.get(scoped);\n', '      const earlier = undefined as Promise<Outcome> | undefined;\n']],
     test: ['test/unit/system/intake.spec.ts', 'makes one task, however many ask for it in the same moment'],
+  },
+  {
+    id: 'convoy-of-one-key',
+    promise: 'submit',
+    breaks: 'Whoever waits for the reservation of a key tries anew when its holder failed, one after the other.',
+    file: 'lib/engines/local/ledger/key-reservations.service.ts',
+    edits: [["if ('error' in outcome) throw outcome.error;", "if ('error' in outcome) continue;"]],
+    test: [
+      'test/unit/system/one-key.spec.ts',
+      'fail together, in one wait, while the database cannot be read; and succeed when it is back',
+    ],
   },
   {
     id: 'call-unread-key-free',
     promise: 'P10',
     breaks: 'A key is called free while the database cannot be read.',
     file: 'lib/engines/local/ledger/key-reservations.service.ts',
-    edits: [['        reservation.release();\n        throw error;', '        void error;\n        return { reservation };']],
+    edits: [
+      [
+        '      settle({ error });\n      throw error;',
+        '      void error;\n      return { reservation: { created: () => settle(undefined), failed: () => settle(undefined) } };',
+      ],
+    ],
     test: ['test/unit/system/intake.spec.ts', 'is not called free while the database is away, unless memory knows it'],
   },
   {

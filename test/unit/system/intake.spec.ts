@@ -137,7 +137,7 @@ describe('a key', () => {
     expect(house.get(GuardService).rejections).toEqual({ global: 0, user: 0, queue: 0, delayed: 0, slot: 0 });
   });
 
-  it('is taken over by the next submit when the first one is refused for want of space', async () => {
+  it('is free for the next submit when the first one is refused for want of space', async () => {
     await open();
     house.disk.fault = { at: house.disk.operations.length + 1, kind: 'ENOSPC', only: ['write'] };
     const first = codeOf(house.system.submit('work', { input: 1, idempotencyKey: 'k' }));

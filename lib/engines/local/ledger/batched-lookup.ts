@@ -1,3 +1,5 @@
+import { RepositoryError } from '../../../errors/storage.errors.js';
+
 import { outsideRequests } from '../../../primitives/async-context.js';
 
 interface Waiting<V> {
@@ -8,6 +10,7 @@ interface Waiting<V> {
 
 /**
  * Single look-ups, made many at a time: those that arrive in one turn of the loop, or while a batch is under way, share the next one.
+ * While the database does not answer, all that wait fail with the batch that found out: one after the other they would wait for hours.
  */
 export class BatchedLookup<V> {
   private waiting: Waiting<V>[] = [];
@@ -34,9 +37,12 @@ export class BatchedLookup<V> {
         const found = await this.find([...new Set(batch.map((each) => each.key))]);
         for (const each of batch) each.resolve(found.get(each.key) ?? null);
       } catch (error) {
-        for (const each of batch) each.reject(error);
+        const refused = isAway(error) ? [...batch, ...this.waiting.splice(0)] : batch;
+        for (const each of refused) each.reject(error);
       }
     }
     this.running = false;
   }
 }
+
+const isAway = (error: unknown): boolean => RepositoryError.is(error) && error.code === 'UNAVAILABLE';

@@ -1,27 +1,38 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TaskState } from '../../../domain/task-state.js';
+import { ValidationError } from '../../../errors/request.errors.js';
+import { Deferred } from '../../../primitives/deferred.js';
 import { Overlay } from './overlay.js';
 import { TaskReader } from './task-reader.service.js';
 
-/** The right to create the one task of a key. Release it once the append was answered, whatever the answer. */
+/** The right to create the one task of a key. Its holder says what came of it, by one of the two. */
 export interface KeyReservation {
-  release(): void;
+  /** The task is durable. */
+  created(): void;
+  /** Nothing was created, or nobody knows. */
+  failed(error: unknown): void;
 }
 
+/** What the holder of a reservation found or met, for those who wait for him; undefined: look again. */
+type Outcome = { readonly existing: TaskState } | { readonly error: unknown } | undefined;
+
 /**
- * One task per key. A second submit of a reserved key waits for the first one's sync; if that append is refused, it takes the
- * reservation over.
+ * One task per key. Submits that come while another one holds the reservation of their key wait for that one, and share what it meets: a
+ * task that was found or created, or the error. Were each to try anew, the n-th would wait n times as long as the database takes to fail.
  */
 @Injectable()
 export class KeyReservations {
-  private readonly reserved = new Map<string, Promise<void>>();
+  private readonly reserved = new Map<string, Promise<Outcome>>();
 
   constructor(
     @Inject(Overlay) private readonly overlay: Overlay,
     @Inject(TaskReader) private readonly reader: TaskReader,
   ) {}
 
-  /** The task that has the key, or the right to create it. @throws RepositoryError when the database must be asked and does not answer. */
+  /**
+   * The task that has the key, or the right to create it.
+   * @throws RepositoryError when the database must be asked and does not answer; what the holder of the reservation failed with.
+   */
   async resolve(scoped: string): Promise<{ existing: TaskState } | { reservation: KeyReservation }> {
     for (;;) {
       const head = this.overlay.findByKey(scoped);
@@ -30,31 +41,36 @@ export class KeyReservations {
         if (existing !== null) return { existing };
       }
       const earlier = this.reserved.get(scoped);
-      if (earlier !== undefined) {
-        await earlier;
-        continue;
-      }
-      const reservation = this.reserve(scoped);
-      try {
-        const existing = await this.reader.findByKey(scoped);
-        if (existing === null) return { reservation };
-        reservation.release();
-        return { existing };
-      } catch (error) {
-        reservation.release();
-        throw error;
-      }
+      if (earlier === undefined) return this.lookUp(scoped);
+      const outcome = await earlier;
+      if (outcome === undefined) continue;
+      if ('error' in outcome) throw outcome.error;
+      return outcome;
     }
   }
 
-  private reserve(scoped: string): KeyReservation {
-    let done!: () => void;
-    this.reserved.set(scoped, new Promise((resolve) => (done = resolve)));
-    return {
-      release: () => {
-        this.reserved.delete(scoped);
-        done();
-      },
+  private async lookUp(scoped: string): Promise<{ existing: TaskState } | { reservation: KeyReservation }> {
+    const settle = this.reserve(scoped);
+    try {
+      const existing = await this.reader.findByKey(scoped);
+      if (existing === null) return { reservation: { created: () => settle(undefined), failed: (error) => settle(sharedFailure(error)) } };
+      settle({ existing });
+      return { existing };
+    } catch (error) {
+      settle({ error });
+      throw error;
+    }
+  }
+
+  private reserve(scoped: string): (outcome: Outcome) => void {
+    const { promise, resolve } = new Deferred<Outcome>();
+    this.reserved.set(scoped, promise);
+    return (outcome) => {
+      this.reserved.delete(scoped);
+      resolve(outcome);
     };
   }
 }
+
+/** What is wrong with one caller's own input says nothing of another's: the next one takes the reservation over. */
+const sharedFailure = (error: unknown): Outcome => (ValidationError.is(error) ? undefined : { error });
