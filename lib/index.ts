@@ -13,7 +13,14 @@ export { TaskHandler } from './handlers/task-handler.decorator.js';
 export { applyEntry, toStoredEvent } from './domain/task-snapshot.js';
 export { BackpressureError, ShuttingDownError, SlotTimeoutError } from './errors/admission.errors.js';
 export { ConfigValidationError } from './errors/config.errors.js';
-export { NonRetryableError, TaskCancelledError, TaskFailedError, TaskTimeoutError } from './errors/execution.errors.js';
+export {
+  NonRetryableError,
+  RetryLaterError,
+  TaskCancelledError,
+  TaskExpiredError,
+  TaskFailedError,
+  TaskTimeoutError,
+} from './errors/execution.errors.js';
 export { ConflictError, HandlerNotFoundError, NotFoundError, ValidationError } from './errors/request.errors.js';
 export { EventLogCorruptError, EventLogError, EventLogFullError, EventLogLockedError, RepositoryError } from './errors/storage.errors.js';
 export { StreamEndedError, StreamOverflowError, SubscriberLimitError } from './errors/stream.errors.js';

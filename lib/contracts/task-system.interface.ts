@@ -13,6 +13,13 @@ export interface SubmitParams<I> {
   tags?: readonly string[] | undefined;
   timeoutMs?: number | undefined;
   maxAttempts?: number | undefined;
+  /** One of both: a task that has not started by then ends as failed, with `TaskExpiredError`. A later attempt, or a retry by hand, does not expire. */
+  expiresAt?: Date | undefined;
+  expiresInMs?: number | undefined;
+  /** `'trusted'` passes the user's window; the owner and all other bounds stay. Default `'user'`. */
+  admission?: 'user' | 'trusted' | undefined;
+  /** Engine `cluster` only; refused here. A TypeORM EntityManager in a transaction on the same database; the task exists once that commits. */
+  manager?: object | undefined;
   /** Wait for an execution slot before the task is created; SlotTimeoutError after `guard.slots.slotTimeoutMs`. */
   waitForSlot?: boolean | undefined;
 }

@@ -24,8 +24,10 @@ const TYPED: Readonly<Record<string, string | undefined>> = {
 };
 const CONFLICTS: ReadonlySet<string> = new Set([
   'IDEMPOTENCY_CONFLICT',
+  'KEY_REUSED',
   'TASK_ENDED',
   'NOT_DEAD_LETTERED',
+  'NOT_RETRYABLE',
   'RETRIES_EXHAUSTED',
   'HOME_ELSEWHERE',
 ]);

@@ -15,8 +15,17 @@ export interface EventIdentity {
 export function payloadOf(type: StoredEntry['type'], data: Readonly<Record<string, unknown>>): unknown {
   switch (type) {
     case 'created': {
-      const { name, type: kind = 'user', runAt, priority = 0, tags = [], maxAttempts, timeoutMs } = data;
-      return { name, type: kind, ...(runAt === undefined ? {} : { runAt }), priority, tags, maxAttempts, timeoutMs };
+      const { name, type: kind = 'user', runAt, expiresAt, priority = 0, tags = [], maxAttempts, timeoutMs } = data;
+      return {
+        name,
+        type: kind,
+        ...(runAt === undefined ? {} : { runAt }),
+        ...(expiresAt === undefined ? {} : { expiresAt }),
+        priority,
+        tags,
+        maxAttempts,
+        timeoutMs,
+      };
     }
     case 'progress':
     case 'custom':

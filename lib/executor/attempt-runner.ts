@@ -2,6 +2,7 @@ import type { HandlerInstance } from '../contracts/handler-registry.interface.js
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import { encodeJson } from '../domain/json-encoding.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
+import { comeAgainOf } from './come-again.js';
 import { INTERRUPTED, isGenerator, pump } from './generator-pump.js';
 import { isThenable, validateInput } from './input-validation.js';
 import type { Settlement } from './outcome-decision.js';
@@ -44,7 +45,7 @@ export class AttemptRunner {
   private threw(run: TaskRun, error: unknown): void {
     // The system refused what the handler asked of it since it stops: the task failed at nothing, and goes on after the restart.
     if (this.isStopping() && isShutdownRefusal(error)) run.abort('shutdown', error);
-    run.settle({ kind: 'threw', error: run.errorInfo(error) });
+    run.settle({ kind: 'threw', error: run.errorInfo(error), comeAgain: comeAgainOf(error) });
   }
 
   private async call(run: TaskRun): Promise<unknown> {

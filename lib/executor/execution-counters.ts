@@ -6,6 +6,10 @@ export class ExecutionCounters {
   cancelled = 0;
   /** Attempts that failed and will be followed by another. */
   retried = 0;
+  /** Runs that were put off, at no attempt's cost. */
+  postponed = 0;
+  /** Tasks that ended because they had not started in time. */
+  expired = 0;
   /** Released at shutdown, to run at the next start. */
   released = 0;
   /** Runs that ignored their signal for `shutdown.forceKillTimeoutMs`. */

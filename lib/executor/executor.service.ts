@@ -146,8 +146,7 @@ export class ExecutorService {
 
   /** Takes a waiting task out. False when it does not wait here. */
   withdraw(taskId: TaskId): boolean {
-    this.dispatcher.withdrawn(taskId);
-    return this.source.withdraw(taskId);
+    return this.dispatcher.takeOut(taskId);
   }
 
   /** Fires the signal of a local run; false when there is none. Call it once the request is durable. */

@@ -7,6 +7,7 @@ const COUNTERS: Partial<Record<RunOutcome, CounterName>> = {
   failed: 'taskflow.tasks.failed',
   cancelled: 'taskflow.tasks.cancelled',
   retried: 'taskflow.tasks.retried',
+  postponed: 'taskflow.tasks.retried',
   released: 'taskflow.tasks.retried',
 };
 

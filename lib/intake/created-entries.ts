@@ -46,7 +46,14 @@ export class CreatedEntries {
 
 /** Nothing in it but name, user, attempts and timeout. */
 function isPlain({ request, key, traceparent }: CreatedFacts): boolean {
-  return key === null && traceparent === undefined && request.runAt === undefined && request.priority === 0 && request.tags.length === 0;
+  return (
+    key === null &&
+    traceparent === undefined &&
+    request.runAt === undefined &&
+    request.expiresAt === undefined &&
+    request.priority === 0 &&
+    request.tags.length === 0
+  );
 }
 
 function openingOf({ handler, request, key, inputHash, traceparent }: CreatedFacts): Opening {
@@ -60,6 +67,7 @@ function openingOf({ handler, request, key, inputHash, traceparent }: CreatedFac
     maxAttempts: request.maxAttempts,
     timeoutMs: request.timeoutMs,
     runAt: request.runAt,
+    expiresAt: request.expiresAt,
     priority: request.priority === 0 ? undefined : request.priority,
     tags: request.tags.length === 0 ? undefined : request.tags,
     traceparent,

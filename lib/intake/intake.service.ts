@@ -122,14 +122,19 @@ export class IntakeService {
     const { handler, request } = submission;
     this.refuseWhenStopping(null);
     const isDelayed = request.runAt !== undefined && request.runAt > this.clock.now();
-    let slot = isDelayed ? null : this.executor.reserve(handler.name, request.userId);
+    let slot = isDelayed || this.isLate(request) ? null : this.executor.reserve(handler.name, request.userId);
     this.underWay++;
     let ticket: AdmissionTicket | undefined;
     try {
-      ticket = await this.guard.admit(request.userId, entryOf(request, isDelayed, slot));
+      ticket = await this.guard.admit(request.userId, entryOf(request, isDelayed, slot), request.isTrusted);
       if (slot === null && request.waitForSlot) slot = await this.waitForSlot(handler.name, request.userId, ticket);
       // The slot may have been granted in the very turn of the stop.
       this.refuseWhenStopping(slot);
+      if (slot !== null && this.isLate(request)) {
+        // It expired while it waited for its slot. It is created, since nothing else could tell of it, and never starts.
+        slot.release();
+        slot = null;
+      }
       const drafts = this.drafts(submission, slot !== null);
       failpoint('submit.before-append');
       const outcome = await this.facts.append(drafts);
@@ -146,6 +151,10 @@ export class IntakeService {
       this.underWay--;
       if (this.underWay === 0) this.allHandedOver();
     }
+  }
+
+  private isLate({ expiresAt }: SubmitRequest): boolean {
+    return expiresAt !== undefined && expiresAt <= this.clock.now();
   }
 
   /** A process that runs nothing, or nothing yet, has slots, but none to give. */

@@ -14,6 +14,10 @@ const KNOWN = new Set<string>([
   'tags',
   'timeoutMs',
   'maxAttempts',
+  'expiresAt',
+  'expiresInMs',
+  'admission',
+  'manager',
   'waitForSlot',
 ] satisfies (keyof SubmitParams<unknown>)[]);
 const MAX_TAGS = 32;
@@ -26,6 +30,10 @@ export interface SubmitRequest {
   readonly key: string | null;
   /** Undefined: at once. */
   readonly runAt: number | undefined;
+  /** Undefined: never. */
+  readonly expiresAt: number | undefined;
+  /** The user's window does not count for it. */
+  readonly isTrusted: boolean;
   readonly priority: number;
   readonly tags: readonly string[];
   readonly timeoutMs: number;
@@ -39,12 +47,15 @@ export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHa
   for (const name of Object.keys(params)) if (!KNOWN.has(name)) throw new ValidationError(name, 'is not a parameter of submit');
   const { idempotencyKey, priority, waitForSlot } = params;
   const runAt = runAtOf(params, now);
+  refuseManager(params.manager);
   if (waitForSlot !== undefined && typeof waitForSlot !== 'boolean') throw new ValidationError('waitForSlot', 'must be a boolean');
   if (waitForSlot === true && runAt !== undefined) throw new ValidationError('waitForSlot', 'cannot be combined with runAt or delayMs');
   return {
     userId: userOf(params) ?? null,
     key: idempotencyKey === undefined ? null : requireIdentifier('idempotencyKey', idempotencyKey),
     runAt,
+    expiresAt: expiresAtOf(params, now),
+    isTrusted: isTrusted(params.admission),
     priority: priority === undefined ? 0 : requireInteger('priority', priority, -MAX_PRIORITY, MAX_PRIORITY),
     tags: params.tags === undefined ? NO_TAGS : tagsOf(params.tags),
     timeoutMs: params.timeoutMs === undefined ? handler.timeoutMs : requireInteger('timeoutMs', params.timeoutMs, 1, MAX_DURATION_MS),
@@ -60,6 +71,27 @@ function runAtOf(params: SubmitParams<unknown>, now: number): number | undefined
   if (runAt !== undefined) return requireDate('runAt', runAt);
   if (delayMs === undefined || delayMs === 0) return undefined;
   return requireTime('delayMs', now + requireInteger('delayMs', delayMs, 0, MAX_TIME));
+}
+
+/** A time that is past already is no error: who hands on a deadline cannot know how long the call will take. */
+function expiresAtOf({ expiresAt, expiresInMs }: SubmitParams<unknown>, now: number): number | undefined {
+  if (expiresAt !== undefined && expiresInMs !== undefined) throw new ValidationError('expiresInMs', 'cannot be combined with expiresAt');
+  if (expiresAt !== undefined) return requireDate('expiresAt', expiresAt);
+  return expiresInMs === undefined ? undefined : requireTime('expiresInMs', now + requireInteger('expiresInMs', expiresInMs, 1, MAX_TIME));
+}
+
+function isTrusted(admission: unknown): boolean {
+  if (admission !== undefined && admission !== 'user' && admission !== 'trusted')
+    throw new ValidationError('admission', "must be 'user' or 'trusted'");
+  return admission === 'trusted';
+}
+
+function refuseManager(manager: unknown): void {
+  if (manager === undefined) return;
+  throw new ValidationError(
+    'manager',
+    "needs the engine 'cluster': here a task is durable in the event log, which no transaction of the database can roll back. Submit after the commit, or leave it out.",
+  );
 }
 
 function tagsOf(tags: unknown): readonly string[] {

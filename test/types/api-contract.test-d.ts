@@ -13,22 +13,12 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values:
-    | 'client'
-    | 'testing'
-    | 'health'
-    | 'TaskSse'
-    | 'TaskEvents'
-    | 'LastEventIds'
-    | 'TaskInterceptor'
-    | 'OnTask'
-    | 'RetryLaterError'
-    | 'TaskExpiredError';
+  values: 'client' | 'testing' | 'health' | 'TaskSse' | 'TaskEvents' | 'LastEventIds' | 'TaskInterceptor' | 'OnTask';
   system: 'submitMany' | 'sseMany';
   module: 'forFeature';
   rejections: never;
   task: never;
-  submit: 'keyReuse' | 'expiresAt' | 'expiresInMs' | 'admission' | 'manager';
+  submit: 'keyReuse';
 }
 type Missing<Ours, Names> = Extract<keyof Ours, Names>;
 type Submit = lib.SubmitParams<unknown>;

@@ -1,5 +1,5 @@
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
-import type { FactOutcome } from '../../../contracts/fact-port.interface.js';
+import type { FactDraft, FactOutcome } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { TaskEvent } from '../../../contracts/task-event.interface.js';
 import type { TaskHistory } from '../../../contracts/task-history.interface.js';
@@ -10,6 +10,8 @@ import { Deferred } from '../../../primitives/deferred.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
 import { outsideRequests } from '../../../primitives/async-context.js';
 import { PreparedWork } from './prepared-work.js';
+import { expiredDraft, hasExpired } from '../../../executor/expiry.js';
+import { ExpiryWatch } from '../../../executor/expiry-watch.js';
 import { previousEventsOf } from '../../../executor/run-history.js';
 import type { RunSurroundings } from '../../../executor/task-run.js';
 import { failpoint } from '../../../primitives/failpoint.js';
@@ -52,6 +54,7 @@ export class Dispatcher {
   private isHolding = false;
   private readonly loop: InterruptibleLoop;
   private readonly prepared: PreparedWork;
+  private readonly expiry: ExpiryWatch;
 
   /** @param begin runs a task and sees to its slot. @param idle called when no start is under way any more. */
   constructor(
@@ -63,6 +66,7 @@ export class Dispatcher {
   ) {
     const { clock, options, logger } = shared.env;
     this.prepared = new PreparedWork(shared.facts, source);
+    this.expiry = new ExpiryWatch(shared, (taskId) => this.takeOut(taskId));
     this.loop = new InterruptibleLoop(clock, {
       intervalMs: options.executor.tickIntervalMs,
       turn: () => this.source.tick(),
@@ -87,14 +91,17 @@ export class Dispatcher {
 
   /** A task was added to the queue. While anything waits for its time or a slot, a process with nothing else to do stays alive. */
   offered(task: TaskState, input: string | undefined): void {
+    this.expiry.add(task);
     if (!this.isTaking) return;
     if (task.fence === 0) this.prepared.add(task, input, this.source.size.queued);
     if (!this.isHolding && this.hasWaiting()) this.loop.wake();
   }
 
-  /** A task was taken out of the queue. */
-  withdrawn(taskId: TaskId): void {
+  /** Takes a waiting task out of the queue. False when it does not wait. */
+  takeOut(taskId: TaskId): boolean {
+    this.expiry.forget(taskId);
     this.prepared.forget(taskId);
+    return this.source.withdraw(taskId);
   }
 
   /** Nothing more is taken. A `start` that waits for room is given up; one that is on its way to the disk still runs. */
@@ -102,6 +109,7 @@ export class Dispatcher {
     this.isTaking = false;
     this.stopped.resolve();
     this.prepared.clear();
+    this.expiry.stop();
     return this.loop.stop();
   }
 
@@ -145,7 +153,10 @@ export class Dispatcher {
     }
     this.starting -= 1;
     if (started === undefined) work.slot.release();
-    else this.begin(started);
+    else {
+      this.expiry.forget(work.taskId);
+      this.begin(started);
+    }
     if (prepared !== undefined) this.shared.facts.release(work.taskId);
     if (this.starting === 0) this.idle();
   }
@@ -166,17 +177,24 @@ export class Dispatcher {
 
   private async appendStart(work: ClaimedWork, read: ReadWork): Promise<StartedWork | undefined> {
     const { id, fence } = read.task;
+    const start: FactDraft = { type: 'start', taskId: id, expect: { status: ['created'], fence } };
     while (this.isTaking) {
       let outcome: FactOutcome;
+      let isLate: boolean;
       failpoint('claim.before-start');
       try {
-        outcome = await this.shared.facts.append([{ type: 'start', taskId: id, expect: { status: ['created'], fence } }]);
+        isLate = hasExpired(read.task, this.shared.env.clock.now());
+        outcome = await this.shared.facts.append([isLate ? expiredDraft(id, read.task.expiresAt!) : start]);
       } catch (error) {
         if (!EventLogFullError.is(error)) throw error;
         await Promise.race([this.shared.facts.whenAccepting('lifecycle'), this.stopped.promise]);
         continue;
       }
       if (outcome.kind !== 'applied') return undefined; // cancelled meanwhile
+      if (isLate) {
+        this.expiry.ended(outcome.task);
+        return undefined;
+      }
       failpoint('claim.after-start');
       const task = copyOf(outcome.task);
       task.input ??= read.task.input;
