@@ -1,4 +1,5 @@
 import type { TaskErrorInfo } from '../contracts/task.interface.js';
+import { storableText } from '../domain/text-rules.js';
 import { ConfigValidationError } from '../errors/config.errors.js';
 import { NonRetryableError } from '../errors/execution.errors.js';
 import { HandlerNotFoundError, ValidationError } from '../errors/request.errors.js';
@@ -15,9 +16,10 @@ const ELLIPSIS = '…';
 export function errorInfoOf(thrown: unknown, maxBytes: number): TaskErrorInfo {
   const code = read(thrown, 'code');
   const info: TaskErrorInfo = {
-    name: cut(nameOf(thrown), MAX_NAME_CHARS),
-    message: messageOf(thrown),
-    ...(typeof code === 'string' || typeof code === 'number' ? { code: cut(String(code), MAX_NAME_CHARS) } : {}),
+    name: textOf(nameOf(thrown), MAX_NAME_CHARS),
+    // Cut before it is looked at: a text of hundreds of megabytes has no JSON.
+    message: textOf(messageOf(thrown), MAX_ERROR_BYTES),
+    ...(typeof code === 'string' || typeof code === 'number' ? { code: textOf(String(code), MAX_NAME_CHARS) } : {}),
     retryable: isRetryable(thrown),
   };
   return fitted(info, Math.min(Math.max(maxBytes, 512), MAX_ERROR_BYTES));
@@ -47,6 +49,8 @@ function fitted(info: TaskErrorInfo, maxBytes: number): TaskErrorInfo {
   }
   return candidate;
 }
+
+const textOf = (text: string, maxChars: number): string => storableText(cut(text, maxChars));
 
 function cut(text: string, maxChars: number): string {
   if (text.length <= maxChars) return text;

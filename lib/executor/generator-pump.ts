@@ -11,12 +11,13 @@ const MAX_UNSYNCED_BYTES = 4 * 1024 * 1024;
 /** The generator was told to return: whatever it gave back then is no result. */
 export const INTERRUPTED = Symbol('interrupted');
 
-type TaskGenerator = AsyncGenerator<TaskYield, unknown, void>;
+/** An async generator, or an iterator by hand, which need not have a `return`. */
+type TaskGenerator = AsyncIterator<TaskYield, unknown, void>;
 
 /** @throws NonRetryableError for a generator that is not async: it would seem to complete without having run. */
 export function isGenerator(value: unknown): value is TaskGenerator {
   if (typeof value !== 'object' || value === null || typeof (value as Partial<TaskGenerator>).next !== 'function') return false;
-  if (typeof (value as Partial<TaskGenerator>)[Symbol.asyncIterator] === 'function') return true;
+  if (typeof (value as Partial<AsyncGenerator>)[Symbol.asyncIterator] === 'function') return true;
   if (Symbol.iterator in value) throw new NonRetryableError('The handler is a generator that is not async: write "async *handle(…)".');
   return false;
 }
@@ -30,7 +31,7 @@ export async function pump(generator: TaskGenerator, run: TaskRun, { env }: RunS
   let returned: Promise<unknown> | undefined;
   const interrupt = (): void => {
     // A generator that is awaiting something answers only after that; a rejection is seen below, by whoever awaits it.
-    returned = generator.return(undefined);
+    returned = tellToReturn(generator);
     returned.catch(() => undefined);
   };
   // `return()` runs the generator's `finally` blocks where it is called from.
@@ -45,6 +46,14 @@ export async function pump(generator: TaskGenerator, run: TaskRun, { env }: RunS
     if (step.done === true) return step.value;
     if (returned === undefined) await append(step.value, run, env.options.limits);
   }
+}
+
+/**
+ * Of an iterator by hand there may be no `return`, or one that throws at once, gives no promise, or a promise that never settles: for
+ * the last one there is the time after which whoever ignores his signal is given up. It is called from a timer, where nothing may be thrown.
+ */
+async function tellToReturn(generator: TaskGenerator): Promise<unknown> {
+  return generator.return?.(undefined);
 }
 
 async function append(value: unknown, run: TaskRun, limits: RunSurroundings['env']['options']['limits']): Promise<void> {

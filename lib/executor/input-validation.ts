@@ -74,4 +74,5 @@ const segmentOf = (segment: PropertyKey | { readonly key: PropertyKey }): string
 
 /** Not `instanceof Promise`: libraries bring their own, and every realm has one. */
 export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === 'function';
+  ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+  typeof (value as Partial<PromiseLike<unknown>>).then === 'function';

@@ -18,17 +18,18 @@ export class RunConclusion {
   /**
    * Resolves once the entry is durable; undefined: nothing was written, and nothing will be. Everything the run emitted is made
    * first. An entry that is refused for a moment waits with its slot; one that came too late, because somebody else wrote to the
-   * running task, is decided again on what is durable now. The handler is not called again for either. Never rejects.
+   * running task, is decided again on what is durable now; by one that is refused for what it is, the attempt has failed. The handler
+   * is not called again for any. Never rejects.
    */
   async conclude(run: TaskRun, settlement: Settlement): Promise<Concluded | undefined> {
     let newest: TaskState | undefined;
-    while (!run.isOver) {
+    for (let settled: Settlement | undefined = settlement; settled !== undefined && !run.isOver;) {
       const undrained = run.undrained();
       if (undrained !== undefined) {
         await undrained;
         continue;
       }
-      const decision = this.decision(run, settlement, newest);
+      const decision = this.decision(run, settled, newest);
       const { slot } = run.start;
       failpoint('completion.before-append');
       try {
@@ -42,7 +43,7 @@ export class RunConclusion {
         newest = answer.task;
       } catch (error) {
         slot.takeBack();
-        await this.refused(run, error);
+        settled = await this.refused(run, settled, error);
       }
     }
     return undefined;
@@ -70,15 +71,20 @@ export class RunConclusion {
     return undefined;
   }
 
-  private async refused(run: TaskRun, error: unknown): Promise<void> {
+  /** What the run is concluded with then; undefined: with nothing. */
+  private async refused(run: TaskRun, settled: Settlement, error: unknown): Promise<Settlement | undefined> {
     try {
+      // Nobody would own the task if its end, which is never taken, were merely dropped. An error always fits.
+      if (!isFactRefused(error) && settled.kind === 'returned') return { kind: 'threw', error: run.errorInfo(error) };
       if (!isRefusedForNow(error)) throw error;
       await this.shared.facts.whenAccepting('lifecycle');
+      return settled;
     } catch (final) {
       // The task stays `running`, so whoever recovers the runs of this process finds it there.
       if (!isFactRefused(final))
         this.shared.env.logger.error(`The end of task ${run.task.id} could not be written; it runs again after a restart.`, final);
       run.finish();
+      return undefined;
     }
   }
 }

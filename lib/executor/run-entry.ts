@@ -31,19 +31,19 @@ export function yieldedEntry(value: unknown, limits: Limits): EncodedEntry {
     throw new ValidationError('yield', "must be an object such as { type: 'progress', payload }");
   const { type, payload, eventName, message } = value as Record<string, unknown>;
   if (message !== undefined && typeof message !== 'string') throw new ValidationError('yield.message', 'must be a string');
-  const content = withMessage(payload, message);
+  const content = message === undefined ? payload : withMessage(payload, message, limits);
   if (type === 'progress') return { type, body: progressBody(content, limits) };
   if (type === 'custom') return { type, body: customBody(eventName, content, limits) };
   throw new ValidationError('yield.type', "must be 'progress' or 'custom'; return the result, and throw to fail");
 }
 
-/** An event has one payload, so that a message becomes part of it. */
-function withMessage(payload: unknown, message: string | undefined): unknown {
-  if (message === undefined) return payload;
+/** An event has one payload, so that a message becomes part of it. Encoded first: a copy would lose in silence what JSON has to refuse. */
+function withMessage(payload: unknown, message: string, limits: Limits): unknown {
   if (payload === undefined) return { message };
+  const encoded: unknown = JSON.parse(encodePayload(payload, limits));
   const isMergeable =
     Object.prototype.toString.call(payload) === '[object Object]' && typeof (payload as { toJSON?: unknown }).toJSON !== 'function';
-  return isMergeable ? { message, ...(payload as object) } : { message, payload };
+  return isMergeable ? { message, ...(encoded as object) } : { message, payload: encoded };
 }
 
 const encodePayload = (payload: unknown, limits: Limits): string =>
