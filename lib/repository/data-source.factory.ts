@@ -4,6 +4,7 @@ import type { DatabaseTarget } from './database-target.js';
 import { TASKFLOW_MIGRATIONS } from './migrations/taskflow.migrations.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
 import { MIGRATIONS_TABLE } from './schema-names.js';
+import { requireUtf8 } from './server-encoding.js';
 import { applyPragmas } from './sqlite-pragmas.js';
 import { TASKFLOW_ENTITIES } from './taskflow.entities.js';
 
@@ -49,6 +50,12 @@ async function openPostgres(target: DatabaseTarget & { kind: 'postgres' }, role:
   await requireDriver('pg', '^8.11.0');
   const dataSource = new DataSource(postgresOptions(target, role));
   await dataSource.initialize();
+  try {
+    await requireUtf8(dataSource);
+  } catch (error) {
+    await dataSource.destroy();
+    throw error;
+  }
   return dataSource;
 }
 

@@ -72,6 +72,30 @@ const skipped = postgresUrl() === undefined;
       expect(await host.query(`SELECT to_regclass('public.taskflow_tasks') AS t`)).toEqual([{ t: null }]);
     });
 
+    it.each(['LATIN1', 'WIN1252', 'SQL_ASCII'])(
+      'refuse a database in %s by name, with the remedy, and leave nothing in it: it cannot hold every text',
+      async (encoding) => {
+        const name = `taskflow_encoding_${randomBytes(4).toString('hex')}`;
+        await onServer(`CREATE DATABASE ${name} ENCODING '${encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'`);
+        try {
+          const options = { ...database.options, database: name };
+          for (const open of [() => storeOf(options).open(), () => projectorOf(options).open()]) {
+            const error: unknown = await open().catch((reason: unknown) => reason);
+            expect(error).toMatchObject({ name: 'RepositoryError', code: 'NOT_SUPPORTED' });
+            const { message } = error as Error;
+            for (const part of [`"${name}"`, encoding, "ENCODING 'UTF8' TEMPLATE template0"]) expect(message).toContain(part);
+          }
+          const url = new URL(postgresUrl()!);
+          url.pathname = `/${name}`;
+          const host = await new DataSource({ type: 'postgres', url: url.toString() }).initialize();
+          expect(await host.query(`SELECT to_regclass('taskflow_tasks') AS t`)).toEqual([{ t: null }]);
+          await host.destroy();
+        } finally {
+          await onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+        }
+      },
+    );
+
     it('delete a task whose events are too many for the time limit of a statement, in pieces that fit', async () => {
       const options = { ...database.options, schema: 'slow_deletions', extra: { statement_timeout: 400 } };
       const writer = projectorOf(options);

@@ -11,7 +11,7 @@ import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
 import { EntryScript } from '../../support/entry-script.js';
-import { plantPoison, poison } from '../../support/poison.js';
+import { plantPoison, poison, refuseBeyondAscii } from '../../support/poison.js';
 import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
 import { seededRandom } from '../../support/fake-clock.js';
 import { SEED } from '../../support/seed.js';
@@ -82,6 +82,29 @@ for (const { name, available, create } of DATABASES) {
       expect((await store.prunable(script.logId, end + 1, 0, 10)).map((each) => [each.id, each.input])).toEqual([[id, undefined]]);
       expect((await store.unfinishedElsewhere('mine')).find((each) => each.home === script.logId)).toMatchObject({ unfinished: 1 });
       expect((await store.staleElsewhere('mine', end + 1, 1000)).some((each) => each.id === id)).toBe(false);
+    });
+
+    it('are set aside whatever was refused: text that the database cannot hold does not stop the flush of others', async () => {
+      const allowAll = await refuseBeyondAscii(connection);
+      try {
+        const script = new EntryScript();
+        const [odd, plain] = [newId(), newId()];
+        script.created(odd, { input: 'thanks \u{1F600} né', userId: 'mallory' });
+        script.created(plain);
+        script.add('start', odd);
+        script.add('progress', odd, { payload: '\ud800 “quoted”\u007f' });
+        script.add('complete', odd, { result: 'ü' });
+        script.complete(plain);
+        const cursor = await flush(script);
+        expect([setAside.get(odd), setAside.get(plain)]).toEqual([4, undefined]);
+        expect(cursor.appliedSeq).toBe(script.entries.length);
+        for (const id of [odd, plain]) expect(await state(id)).toEqual(foldOf(script, id));
+        const entries = await store.entriesAfter(odd, 0, 10);
+        expect(entries.map((entry) => entry.type)).toEqual(['created', 'start', 'progress', 'complete']);
+        expect(JSON.parse(entries[2]!.body)).toEqual({ payload: '\ud800 “quoted”\u007f' });
+      } finally {
+        await allowAll();
+      }
     });
 
     it('exist, when their very first entry is what the database refuses', async () => {

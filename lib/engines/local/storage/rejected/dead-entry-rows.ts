@@ -1,6 +1,7 @@
 import type { LogEntry } from '../../../../contracts/log-entry.interface.js';
 import type { StoredEntry } from '../../../../contracts/task-history.interface.js';
 import { keyHash, scopedKey } from '../../../../domain/task-key.js';
+import { storableText } from '../../../../domain/text-rules.js';
 import { failpoint } from '../../../../primitives/failpoint.js';
 import { entryOfLine, eventBody, lineOf } from '../log-line.js';
 import { inChunks, insertRows } from '../../../../repository/multi-row.js';
@@ -39,7 +40,7 @@ export async function writeDeadEntries(
   for (const { entry, reason } of dead) {
     const { seq, taskSeq, type } = entry;
     const place = Number.isSafeInteger(taskSeq) ? taskSeq : null;
-    values.push(logId, seq, storable(entry.taskId), place, type, createdKeyHash(entry), lineOf(entry), storable(reason));
+    values.push(logId, seq, storableText(entry.taskId), place, type, createdKeyHash(entry), escaped(lineOf(entry)), plain(reason));
   }
   const head = `INSERT INTO ${session.tables.deadEntries} ("log_id", "seq", "task_id", "task_seq", "type", "key_hash", "line", "reason")`;
   await insertRows(session, head, COLUMNS, values, 'ON CONFLICT ("log_id", "seq") DO NOTHING');
@@ -137,5 +138,10 @@ export function createdKeyHash(entry: LogEntry): string | null {
   return keyHash(scopedKey(entry.taskId, typeof userId === 'string' ? userId : null, key));
 }
 
-/** PostgreSQL refuses NUL in text; the line has it escaped. */
-const storable = (text: string): string => text.replaceAll('\0', '\uFFFD');
+/**
+ * JSON without a character that some database, whatever its encoding, would not take: what could not be applied because of its text must
+ * not fail again, for the same reason, where it is set aside.
+ */
+const escaped = (json: string): string =>
+  json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?');
