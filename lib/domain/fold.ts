@@ -44,6 +44,26 @@ export function fold(state: TaskState | null, entry: FoldableEntry, home: string
   return next;
 }
 
+/**
+ * The fold of whoever must go on over a hole: what the log lost in a repair, or what the database did not take. An entry after it happened
+ * all the same, and the task's own process checked it when it was made; what it says of its run holds, whatever was lost before it.
+ * Null: gone, or what it was submitted with is not known.
+ */
+export function foldOverHole(state: TaskState | null, entry: FoldableEntry & { readonly attempt: number }, home: string): TaskState | null {
+  if (state === null) return entry.type === 'created' && entry.taskSeq === 1 ? fold(null, entry, home) : null;
+  const { taskSeq } = entry;
+  if (taskSeq === undefined || taskSeq <= state.lastSeq + 1) return fold(state, entry, home);
+  const bridged = changed(state, {
+    lastSeq: taskSeq - 1,
+    // A lost `start` or `retry`: no number of theirs is given to a later run.
+    fence: Math.max(state.fence, entry.fence),
+    attempt: Math.max(state.attempt, entry.attempt),
+    // Only a run reports.
+    ...(entry.type === 'progress' || entry.type === 'custom' ? { status: 'running' as const } : {}),
+  });
+  return fold(bridged, entry, home);
+}
+
 /** What a stream entry changes beside the numbers that every one changes. */
 function advance(next: Writable, entry: FoldableEntry): void {
   switch (entry.type) {

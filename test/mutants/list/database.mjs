@@ -108,4 +108,15 @@ export const DATABASE_MUTANTS = [
     ],
     test: ['test/unit/flush/flush-parts.spec.ts', 'checkCursor'],
   },
+  {
+    id: 'set-aside-what-cannot-be',
+    promise: 'P10',
+    breaks: 'An entry is set aside in the very text that the database refused.',
+    file: 'lib/engines/local/storage/rejected/dead-entry-rows.ts',
+    edits: [['escaped(lineOf(entry))', 'lineOf(entry)']],
+    test: [
+      'test/storage/repository/quarantine.spec.ts',
+      'are set aside whatever was refused: text that the database cannot hold does not stop the flush of others',
+    ],
+  },
 ];

@@ -199,4 +199,31 @@ export const FACT_MUTANTS = [
     edits: [['    this.used -= 1;\n', '']],
     test: ['test/unit/guard/execution-slots.spec.ts', 'frees a slot once, however often it is released, and forgets users without runs'],
   },
+  {
+    id: 'empty-a-value',
+    promise: 'P10',
+    breaks: 'What JSON empties, such as a Response or a Map, is taken as `{}`.',
+    file: 'lib/domain/json-loss.ts',
+    edits: [["if (tag !== 'Object' && !(", "if (tag === 'Map' && !("]],
+    test: ['test/unit/domain/json-encoding.spec.ts', 'which JSON would empty or change in silence, and says where'],
+  },
+  {
+    id: 'stop-at-a-hole',
+    promise: 'P10',
+    breaks: 'A log that was repaired cannot be opened, for a task that lost an entry.',
+    file: 'lib/domain/fold.ts',
+    edits: [['taskSeq <= state.lastSeq + 1) return fold(', 'taskSeq <= Infinity) return fold(']],
+    test: [
+      'test/unit/domain/fold.spec.ts',
+      'goes on over whatever a repair lost: sequence, fence and outcome are those of the last entry that is there',
+    ],
+  },
+  {
+    id: 'unbounded-limits',
+    promise: 'P9',
+    breaks: 'A limit may be set beyond what frame, column or date can hold.',
+    file: 'lib/config/bounded.decorators.ts',
+    edits: [['IsInt(), Min(min), Max(max)', 'IsInt(), Min(min)']],
+    test: ['test/unit/config/resolve-options.spec.ts', 'refuses a value of limits.maxResultBytes that fits neither frame, column nor date'],
+  },
 ];

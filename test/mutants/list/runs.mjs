@@ -150,4 +150,23 @@ export const RUN_MUTANTS = [
     edits: [['(this.perUser.get(user) ?? 0) >= maxSubscribersPerUser)', '(this.perUser.get(user) ?? 0) < 0 * maxSubscribersPerUser)']],
     test: ['test/unit/stream/limits.spec.ts', 'Subscriber limits'],
   },
+  {
+    id: 'throw-in-a-timer',
+    promise: 'P6',
+    breaks: "An iterator without a sound `return()` throws where its signal fires, in nobody's hands.",
+    file: 'lib/executor/generator-pump.ts',
+    edits: [['    returned = tellToReturn(generator);\n', '    returned = generator.return(undefined);\n']],
+    test: ['test/unit/executor/hostile-handlers.spec.ts', 'An iterator by hand'],
+  },
+  {
+    id: 'drop-an-end-that-is-refused',
+    promise: 'P6',
+    breaks: 'A result that the log will never take leaves its task running with nobody.',
+    file: 'lib/executor/run-conclusion.ts',
+    edits: [["!isFactRefused(error) && settled.kind === 'returned'", 'false']],
+    test: [
+      'test/unit/executor/hostile-handlers.spec.ts',
+      'has an owner to its end: a result that the log will never take fails the task, once, without a restart',
+    ],
+  },
 ];

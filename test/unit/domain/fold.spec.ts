@@ -6,7 +6,7 @@ import type { EntryType } from '../../../lib/contracts/task-event.interface.js';
 import { idempotencyKey, taskId, taskName, userId } from '../../../lib/contracts/ids.js';
 import type { LogEntry } from '../../../lib/contracts/log-entry.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { cancelDataOf, fold, FoldGapError, isControl } from '../../../lib/domain/fold.js';
+import { cancelDataOf, fold, FoldGapError, foldOverHole, isControl } from '../../../lib/domain/fold.js';
 import { applyEntry, stateOf, toStoredEvent } from '../../../lib/domain/task-snapshot.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
 import { admits, advance } from '../../../lib/engines/local/ledger/fact-gate.js';
@@ -101,6 +101,32 @@ describe(`the fold (seed ${SEED})`, () => {
         expect(foldAll(alive.slice(begin, end), state)).toEqual(state);
       }),
     );
+  });
+
+  it('goes on over whatever a repair lost: sequence, fence and outcome are those of the last entry that is there', () => {
+    let holes = 0;
+    check(
+      fc.property(histories, fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }), (entries, isLost) => {
+        const alive = entries.filter((entry) => entry.type !== 'pruned');
+        const kept = alive.filter((_, at) => at === 0 || !isLost[at]);
+        const last = kept.at(-1)!;
+        const whole = foldAll(alive.slice(0, alive.indexOf(last) + 1))!;
+        const state = kept.reduce<TaskState | null>((before, entry) => foldOverHole(before, entry, HOME), null)!;
+        if (kept.length === alive.length) expect(state).toEqual(whole);
+        if (isControl(last.type)) return;
+        holes += 1;
+        expect([last.type, state.lastSeq, state.fence]).toEqual([last.type, whole.lastSeq, whole.fence]);
+        // What is behind the last `start` or `progress` says that the task runs; every other entry says its state by itself.
+        expect([last.type, state.status]).toEqual([last.type, whole.status]);
+        expect(state.attempt).toBeGreaterThanOrEqual(Math.min(whole.attempt, last.attempt));
+      }),
+    );
+    expect(holes).toBeGreaterThan(100);
+  });
+
+  it('knows nothing of a task whose first entry is lost', () => {
+    const [, ...later] = historyOf([0, 1, 8]);
+    expect(later.reduce<TaskState | null>((before, entry) => foldOverHole(before, entry, HOME), null)).toBeNull();
   });
 
   it('gives the same rows and events however the entries are cut into batches', () => {

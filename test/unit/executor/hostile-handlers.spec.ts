@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-thenable -- objects with a then are what some of these handlers return */
 import { describe, expect, it } from '@jest/globals';
 import type { TaskContext } from '../../../lib/contracts/task-handler.interface.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';

@@ -4,7 +4,7 @@ import type { ScannedFrame } from '../../../contracts/event-log.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { LogEntry } from '../../../contracts/log-entry.interface.js';
 import type { TaskStore } from '../../../contracts/task-store.interface.js';
-import { fold } from '../../../domain/fold.js';
+import { foldOverHole } from '../../../domain/fold.js';
 import { scopedKey } from '../../../domain/task-key.js';
 import type { CreatedData } from '../../../domain/task-state.js';
 import { EventLogService } from '../wal/event-log.service.js';
@@ -23,7 +23,8 @@ interface Located {
 }
 
 /**
- * Rebuilds the overlay at start: the entries that the database does not have, folded onto what it has. Without a database all that
+ * Rebuilds the overlay at start: the entries that the database does not have, folded onto what it has. What a repair lost is passed over, as
+ * it is where the projector sets such a task aside. Without a database all that
  * is retained is folded, and tasks whose `created` is no longer in the log wait for the first successful read.
  */
 @Injectable()
@@ -93,7 +94,7 @@ export class TailRestore {
   }
 
   private foldInto(head: TaskHead, { entry, segment, offset, length }: Located): void {
-    const after = fold(head.durable, entry, this.log.logId);
+    const after = foldOverHole(head.durable, entry, this.log.logId);
     // A replay: the row had it already, since the cursor may be older than what was scanned.
     if (after === head.durable && entry.taskSeq !== undefined) return;
     head.durable = after === null ? null : withoutBodies(after);

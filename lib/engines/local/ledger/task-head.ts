@@ -86,6 +86,12 @@ export class TaskHead {
       this.start = 0;
       this.addresses = NO_ADDRESSES;
     }
+    // Entries that a repair lost: positions without an address, so that those behind them are where they are looked for.
+    for (let lost = this.firstSeq + (this.addresses.length - this.start) / STRIDE; lost < taskSeq; lost++) this.keep(logSeq, 0, 0, 0);
+    this.keep(logSeq, segment, offset, length);
+  }
+
+  private keep(logSeq: number, segment: number, offset: number, length: number): void {
     // Most tasks have a handful of entries: an array of just their size, where `push` or a spread would make room for twenty numbers at once.
     if (this.addresses.length === 0) this.addresses = [logSeq, segment, offset, length];
     else if (this.addresses.length < SHORT) this.addresses = this.addresses.concat([logSeq, segment, offset, length]);
@@ -98,12 +104,19 @@ export class TaskHead {
     return { segment: this.createdSegment, offset: this.createdOffset, length: this.createdLength };
   }
 
-  /** Where the entry lies in the log; undefined: the database has it. */
+  /** Where the entry lies in the log; undefined: the database has it, or a repair lost it. */
   addressOf(taskSeq: number): EntryAddress | undefined {
     if (taskSeq === 1) return this.createdLogSeq === 0 ? undefined : this.createdAt;
     const at = this.start + (taskSeq - this.firstSeq) * STRIDE;
-    if (taskSeq < this.firstSeq || at >= this.addresses.length) return undefined;
+    if (taskSeq < this.firstSeq || at >= this.addresses.length || this.addresses[at + 3] === 0) return undefined;
     return { segment: this.addresses[at + 1]!, offset: this.addresses[at + 2]!, length: this.addresses[at + 3]! };
+  }
+
+  /** The first sequence after `taskSeq` that has an address, if there is one. */
+  firstAddressAfter(taskSeq: number): number | undefined {
+    const end = this.firstSeq + (this.addresses.length - this.start) / STRIDE;
+    for (let seq = Math.max(taskSeq + 1, this.firstSeq); seq < end; seq++) if (this.addressOf(seq) !== undefined) return seq;
+    return undefined;
   }
 
   /** Lets go of what the database has. */

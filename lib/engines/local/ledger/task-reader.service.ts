@@ -134,8 +134,11 @@ export class TaskReader implements TaskHistory {
     } else {
       this.refuseUnresolved(id);
     }
+    // Looked up before the database is asked: what memory lets go of meanwhile was there before.
+    const firstInLog = head?.firstAddressAfter(afterSeq);
     const entries = await this.store.entriesAfter(id, afterSeq, limit);
-    const first = entries[0]?.taskSeq;
+    // What neither has, though there is more behind it, was lost in a repair: it is never passed over in silence, nor waited for.
+    const first = entries[0]?.taskSeq ?? firstInLog;
     if (first !== undefined && first !== afterSeq + 1) throw new StreamOverflowError(afterSeq, first);
     return entries;
   }

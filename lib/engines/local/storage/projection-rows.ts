@@ -1,4 +1,5 @@
 import type { LogEntry } from '../../../contracts/log-entry.interface.js';
+import { foldOverHole } from '../../../domain/fold.js';
 import { isEnded, type TaskState } from '../../../domain/task-state.js';
 import type { TaskStatus } from '../../../contracts/task.interface.js';
 import type { KeyHolder, Projection, StoredRows } from './batch-projection.js';
@@ -6,7 +7,7 @@ import { reasonOf } from '../../../repository/database-errors.js';
 import { createdKeyHash } from './rejected/dead-entry-rows.js';
 import { eventBody } from './log-line.js';
 import { inChunks, insertRows } from '../../../repository/multi-row.js';
-import { foldDead, quarantinedColumn, QuarantinedTasks } from './rejected/quarantined-tasks.js';
+import { quarantinedColumn, QuarantinedTasks } from './rejected/quarantined-tasks.js';
 import type { RowReader, SqlSession } from '../../../repository/sql-session.interface.js';
 import { deleteTasks, MOST_ROWS_PER_DELETION } from './task-deletion.js';
 import { pushTaskParameters, stateOfRow, taskColumns, WRITTEN_TASK_COLUMNS } from '../../../repository/task-row.mapper.js';
@@ -90,7 +91,7 @@ export async function foldedStates(
   const states = new Map<string, TaskState | null>(ids.map((id) => [id, stored.get(id) ?? null]));
   for (const entry of setAside) {
     const state = states.get(entry.taskId);
-    if (state !== undefined) states.set(entry.taskId, foldDead(state, entry, home));
+    if (state !== undefined) states.set(entry.taskId, foldOverHole(state, entry, home));
   }
   return states;
 }

@@ -1,6 +1,5 @@
-import type { LogEntry } from '../../../../contracts/log-entry.interface.js';
-import { fold } from '../../../../domain/fold.js';
-import { changed, type TaskState } from '../../../../domain/task-state.js';
+import { foldOverHole } from '../../../../domain/fold.js';
+import type { TaskState } from '../../../../domain/task-state.js';
 import { RepositoryError } from '../../../../errors/storage.errors.js';
 import { deadEntriesOf, deadRunsOf, type DeadRun, quarantinedAfter } from './dead-entry-rows.js';
 import { inChunks } from '../../../../repository/multi-row.js';
@@ -97,21 +96,10 @@ export class QuarantinedTasks {
       let seen = 0;
       for await (const entry of deadEntriesOf(this.session, id, run)) {
         seen++;
-        state = foldDead(state, entry, run.logId);
+        state = foldOverHole(state, entry, run.logId);
       }
       if (seen < run.eventful) return undefined;
     }
     return state;
   }
-}
-
-/**
- * The fold, over holes: an entry that is dead for want of those before it happened all the same, and the task's own process
- * checked it when it was made. Null: gone, or what it was submitted with is not known.
- */
-export function foldDead(state: TaskState | null, entry: LogEntry, home: string): TaskState | null {
-  if (state === null) return entry.type === 'created' && entry.taskSeq === 1 ? fold(null, entry, home) : null;
-  const { taskSeq } = entry;
-  const hole = taskSeq !== undefined && taskSeq > state.lastSeq + 1;
-  return fold(hole ? changed(state, { lastSeq: taskSeq - 1 }) : state, entry, home);
 }
