@@ -30,6 +30,8 @@ export { ExecutorService } from './executor/executor.service.js';
 export { FlushService } from './engines/local/projection/flush.service.js';
 export { GuardService } from './guard/guard.service.js';
 export { LastEventId } from './http/last-event-id.decorator.js';
+export { TaskEvents, TaskSse } from './http/task-sse.decorator.js';
+export type { TaskSseSelect, TaskSseSelection } from './http/task-sse.gate.js';
 export { TaskflowExceptionFilter } from './http/taskflow-exception.filter.js';
 export { DeadLetterService } from './dead-letters/dead-letter.service.js';
 export { RecoveryService } from './engines/local/startup/recovery.service.js';

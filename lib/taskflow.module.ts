@@ -18,6 +18,7 @@ import { GuardService } from './guard/guard.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StreamService } from './stream/stream.service.js';
+import { TaskSseGate } from './http/task-sse.gate.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
 import { ApplicationEdges, ApplicationEdgesModule } from './lifecycle/application-edges.module.js';
 import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
@@ -35,6 +36,7 @@ const PUBLIC = [
   RecoveryService,
   DeadLetterService,
   TASKFLOW_OPTIONS,
+  TaskSseGate,
 ];
 
 export interface TaskflowModuleAsyncOptions {

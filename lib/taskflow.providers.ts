@@ -8,6 +8,7 @@ import {
   LOG_FILE_SYSTEM,
   LOGGER,
   TASK_HISTORY,
+  TASK_MESSAGE_SOURCE,
   TASK_STORE,
   TASKFLOW_OPTIONS,
   TASKFLOW_OPTIONS_INPUT,
@@ -56,6 +57,7 @@ import { StaleScan } from './engines/local/startup/stale-scan.service.js';
 import { createTaskStore } from './engines/local/storage/repository.factory.js';
 import { StreamService } from './stream/stream.service.js';
 import { loggerFor } from './telemetry/taskflow-logger.js';
+import { TaskSseGate } from './http/task-sse.gate.js';
 import { MisuseLog } from './telemetry/misuse-log.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
 import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
@@ -99,6 +101,7 @@ const ports: Provider[] = [
   { provide: FACT_PORT, useExisting: Ledger },
   { provide: CHANGE_FEED, useExisting: LocalChangeFeed },
   { provide: TASK_HISTORY, useExisting: TaskReader },
+  { provide: TASK_MESSAGE_SOURCE, useExisting: TaskSystem },
 ];
 
 export const taskflowProviders: Provider[] = [
@@ -122,6 +125,7 @@ export const taskflowProviders: Provider[] = [
   ExecutorService,
   Readiness,
   MisuseLog,
+  TaskSseGate,
   IntakeService,
   CancellationService,
   TaskResolver,

@@ -2,7 +2,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ValidationError } from '../errors/request.errors.js';
 
 /** What express and fastify requests have in common. */
-interface RequestLike {
+export interface RequestLike {
   readonly headers?: Readonly<Record<string, unknown>>;
   readonly query?: unknown;
 }

@@ -3,6 +3,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import type { Clock, Timer } from '../contracts/clock.interface.js';
 import { callerContext } from '../primitives/async-context.js';
 import { completeOnAbort } from './abort-signal.js';
+import type { TaskMessages } from '../contracts/task-messages.interface.js';
 import { CursorPump, type PumpSink } from './cursor-pump.js';
 import { KEEP_ALIVE, retryHint } from './sse-message.js';
 import type { StreamCursor } from './stream-cursor.js';
@@ -25,7 +26,10 @@ const SUBSCRIBE_WITHIN_MS = 1_000;
  * The messages of one SSE response. All refusals were made before; once events flow it never errors, since Nest would send
  * that as an event with an invented id: it ends with a `retry:` hint, the client comes back and is refused properly.
  */
-export class SseStream extends Observable<MessageEvent> {
+export class SseStream extends Observable<MessageEvent> implements TaskMessages {
+  position: number;
+  isTaken = false;
+  onTaken: (() => void) | undefined;
   private prepared: StreamCursor | undefined;
   private expiry: Timer | undefined;
   private readonly expire = (): void => this.takePrepared()?.close();
@@ -38,10 +42,15 @@ export class SseStream extends Observable<MessageEvent> {
     private readonly options: SseStreamOptions,
   ) {
     super((subscriber) => this.deliver(subscriber));
+    this.position = options.lastSeq;
     this.prepared = cursor;
     this.expiry = clock.after(SUBSCRIBE_WITHIN_MS, this.expire);
     options.signal?.addEventListener('abort', this.expire, { once: true });
     if (options.signal?.aborted === true) this.expire();
+  }
+
+  hint(position: number): MessageEvent {
+    return retryHint(position, this.options.retryMs);
   }
 
   private takePrepared(): StreamCursor | undefined {
@@ -55,6 +64,8 @@ export class SseStream extends Observable<MessageEvent> {
   private deliver(subscriber: Subscriber<MessageEvent>): void {
     const { signal } = this.options;
     const cursor = this.takePrepared();
+    this.isTaken = true;
+    this.onTaken?.();
     if (signal?.aborted === true) {
       cursor?.close();
       return subscriber.complete();
@@ -92,14 +103,17 @@ export class SseStream extends Observable<MessageEvent> {
 
   private sinkOf(subscriber: Subscriber<MessageEvent>): PumpSink {
     return {
-      next: (entry) => subscriber.next(entry.message),
+      next: (entry) => {
+        this.position = Math.max(this.position, entry.seq ?? 0);
+        subscriber.next(entry.message);
+      },
       end: (reason, position) => (reason === 'cut' ? this.comeBack(subscriber, position) : subscriber.complete()),
       fail: (_error, position) => this.comeBack(subscriber, position),
     };
   }
 
   private comeBack(subscriber: Subscriber<MessageEvent>, position: number): void {
-    subscriber.next(retryHint(position, this.options.retryMs));
+    subscriber.next(this.hint(position));
     subscriber.complete();
   }
 }
