@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
@@ -9,6 +9,7 @@ import type { LogFileSystem } from '../../../contracts/log-file-system.interface
 import type { TaskStore } from '../../../contracts/task-store.interface.js';
 import { LogCursorFile } from '../wal/cursor-file.js';
 import { LogFolder } from '../wal/log-folder.js';
+import { isFile } from '../wal/file-presence.js';
 import { SegmentTail } from '../wal/segment-tail.js';
 import { projectorConfigOf } from '../storage/projector-config.js';
 import { createProjector } from '../storage/repository.factory.js';
@@ -17,6 +18,7 @@ import { noticesTo } from './flush-notice.js';
 import type { Flusher, FlushLoopOptions } from './flusher.interface.js';
 import { InlineFlusher } from './inline-flusher.js';
 import type { WorkerConfig } from './worker/worker-protocol.js';
+import { workerFlags } from './worker/worker-flags.js';
 import { WorkerSupervisor } from './worker-supervisor.js';
 
 /** Decides where the flush loop of a log runs: in a worker process, or inline where the storage cannot cross to one. */
@@ -34,7 +36,11 @@ export class FlusherFactory {
   create(log: OpenedLog, store: TaskStore): Flusher {
     const repository = this.options.flush.worker === 'inline' ? undefined : projectorConfigOf(this.options.repository);
     const loop = this.loopOptions(log);
-    return repository === undefined ? this.inline(loop, store) : this.inProcess({ loop, repository });
+    if (repository === undefined) return this.inline(loop, store);
+    const file = workerFile();
+    if (file !== undefined) return this.inProcess(file, { loop, repository });
+    this.logger.workerMissing();
+    return this.inline(loop, store);
   }
 
   private loopOptions(log: OpenedLog): FlushLoopOptions {
@@ -63,21 +69,31 @@ export class FlusherFactory {
     return new InlineFlusher(loop, { source: new SegmentTail(fs, loop.eventLogPath), projector, clock, ids });
   }
 
-  private inProcess(config: WorkerConfig): WorkerSupervisor {
+  private inProcess(file: string, config: WorkerConfig): WorkerSupervisor {
     // Paths in the options are relative to where the application stands now, also for a worker that follows much later.
     const cwd = process.cwd();
     return new WorkerSupervisor(config, {
-      fork: () => forkWorker(cwd),
+      fork: () => forkWorker(file, cwd),
       clock: this.clock,
       ids: this.ids,
       onNotice: (notice) => this.logger.noticed(notice),
-      onLost: (how, inMs) => this.logger.workerLost(how, inMs),
+      onLost: (lost) => this.logger.workerLost(lost),
     });
   }
 }
 
-const WORKER = fileURLToPath(new URL('./worker/flush-worker.js', import.meta.url));
+/** Undefined in a bundle, which has our code in one file and this one not beside it. */
+function workerFile(): string | undefined {
+  try {
+    const path = fileURLToPath(new URL('./worker/flush-worker.js', import.meta.url));
+    return isFile(path) ? path : undefined;
+  } catch {
+    return undefined; // made to CommonJS, a bundle has no `import.meta.url` at all
+  }
+}
 
-/** Without the flags of this process: a debugger's port is taken, a test runner's loader is none of ours. */
-const forkWorker = (cwd: string) =>
-  fork(WORKER, [], { cwd, execArgv: [], serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+function forkWorker(file: string, cwd: string): ChildProcess {
+  const { NODE_OPTIONS, ...env } = process.env;
+  const execArgv = workerFlags(NODE_OPTIONS, process.execArgv);
+  return fork(file, [], { cwd, env, execArgv, serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+}

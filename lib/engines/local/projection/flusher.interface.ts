@@ -37,6 +37,8 @@ export interface Flusher {
   readonly pid: number | null;
   /** Times the worker process was replaced. */
   readonly restarts: number;
+  /** True while worker processes end before they got anything done. */
+  readonly isFailing: boolean;
   start(watermark: Watermark, listener: FlushListener): void;
   /** There is more to flush. Cheap: called after every frame of the log. */
   advance(watermark: Watermark): void;

@@ -17,6 +17,7 @@ export interface InlineFlusherParts {
 export class InlineFlusher implements Flusher {
   readonly pid = null;
   readonly restarts = 0;
+  readonly isFailing = false;
   private loop: FlushLoop | undefined;
 
   constructor(

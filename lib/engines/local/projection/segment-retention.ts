@@ -12,6 +12,7 @@ export class SegmentRetention {
   /** True at the start: what the last process left may be due. */
   private isDue = true;
   private hasFailed = false;
+  private wasTold = false;
   private running: Promise<void> | undefined;
 
   constructor(
@@ -33,7 +34,9 @@ export class SegmentRetention {
       this.ahead.shift();
       this.isDue = true;
     }
-    if (this.isDue && this.running === undefined) this.running = this.retain();
+    if (!this.isDue || this.running !== undefined) return;
+    this.hasFailed = false;
+    this.running = this.retain();
   }
 
   /** Resolves when no deletion is under way. */
@@ -42,17 +45,26 @@ export class SegmentRetention {
   }
 
   private async retain(): Promise<void> {
-    this.isDue = false;
     try {
-      await this.log.retain(async () => (await this.store.confirmedCursor(this.logId))?.appliedSeq ?? 0);
-      this.hasFailed = false;
-    } catch (error) {
-      // Nothing was deleted; the next batch asks again, and only the first failure in a row is news.
-      this.isDue = true;
-      if (!this.hasFailed) this.onError(error);
-      this.hasFailed = true;
+      // Once more for what came due while the last one ran: it may have read the cursor before that.
+      while (this.isDue && !this.hasFailed) await this.retainOnce();
     } finally {
       this.running = undefined;
     }
+  }
+
+  private async retainOnce(): Promise<void> {
+    this.isDue = false;
+    try {
+      await this.log.retain(async () => (await this.store.confirmedCursor(this.logId))?.appliedSeq ?? 0);
+    } catch (error) {
+      // Nothing was deleted; the next batch asks again, and only the first failure in a row is news.
+      this.isDue = true;
+      this.hasFailed = true;
+      if (!this.wasTold) this.onError(error);
+      this.wasTold = true;
+      return;
+    }
+    this.wasTold = false;
   }
 }

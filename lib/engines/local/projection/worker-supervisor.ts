@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import type { Clock, IdSource, Timer } from '../../../contracts/clock.interface.js';
 import type { Watermark } from '../../../contracts/event-log.interface.js';
 import type { FlushCursor } from '../../../contracts/task-store.interface.js';
@@ -6,6 +7,7 @@ import { CoalescedSender } from './coalesced-sender.js';
 import { failureReason } from './failure-reason.js';
 import type { FlushNotice } from './flush-notice.js';
 import type { Flusher, FlushListener } from './flusher.interface.js';
+import { LastWords } from './last-words.js';
 import { retryDelayMs } from './retry-delay.js';
 import type { ParentMessage, WorkerConfig, WorkerMessage } from './worker/worker-protocol.js';
 import { ALIVE_INTERVAL_MS, reviveHalt } from './worker/worker-protocol.js';
@@ -14,17 +16,33 @@ const WATERMARK_GAP_MS = 10;
 /** Rounds of `ALIVE_INTERVAL_MS` without a word: 30 s. Rounds, not a time, so that a parent that stood still does not blame the worker. */
 const SILENT_ROUNDS = 6;
 const LONGEST_RESTART_MS = 30_000;
+/** One death may be an accident; two in a row, with nothing done in between, are a worker that does not work. */
+const FAILING_AFTER = 2;
+const TELL_EVERY_MS = 60_000;
 
 /** The part of a child process that is used here. */
-export type WorkerProcess = Pick<ChildProcess, 'pid' | 'send' | 'kill' | 'on' | 'ref' | 'unref' | 'channel'>;
+export type WorkerProcess = Pick<ChildProcess, 'pid' | 'send' | 'kill' | 'on' | 'ref' | 'unref' | 'channel'> & {
+  readonly stderr?: ChildProcess['stderr'];
+};
+
+/** A worker that ended and should not have. */
+export interface LostWorker {
+  /** Exit code or signal. */
+  readonly how: string;
+  /** What it said last on stderr. */
+  readonly lastWords: string;
+  /** Workers in a row that ended before they got anything done. */
+  readonly inARow: number;
+  /** The next one follows then. */
+  readonly inMs: number;
+}
 
 export interface WorkerSupervisorParts {
   readonly fork: () => WorkerProcess;
   readonly clock: Clock;
   readonly ids: Pick<IdSource, 'random'>;
   readonly onNotice: (notice: FlushNotice) => void;
-  /** A worker ended that should not have; the next one follows in `inMs`. */
-  readonly onLost: (how: string, inMs: number) => void;
+  readonly onLost: (lost: LostWorker) => void;
 }
 
 /**
@@ -41,6 +59,9 @@ export class WorkerSupervisor implements Flusher {
   private failures = 0;
   private restartCount = 0;
   private silentRounds = 0;
+  private lastWords = new LastWords();
+  private isHeard = false;
+  private toldAt = 0;
   private timer: Timer | undefined;
   private isEnded = false;
   private onExit: (() => void) | undefined;
@@ -57,6 +78,11 @@ export class WorkerSupervisor implements Flusher {
 
   get restarts(): number {
     return this.restartCount;
+  }
+
+  get isFailing(): boolean {
+    const isBehind = this.watermark.seq > this.appliedSeq;
+    return this.failures >= FAILING_AFTER && (isBehind || !this.isHeard);
   }
 
   start(watermark: Watermark, listener: FlushListener): void {
@@ -107,9 +133,19 @@ export class WorkerSupervisor implements Flusher {
     }
     this.child = child;
     this.silentRounds = 0;
+    this.isHeard = false;
+    this.lastWords = new LastWords();
+    const { lastWords } = this;
+    child.stderr?.on('data', (chunk: Buffer) => {
+      lastWords.heard(chunk);
+      process.stderr.write(chunk);
+    });
     this.watermarks = new CoalescedSender(this.parts.clock, WATERMARK_GAP_MS, this.sendWatermark, (_, later) => later);
     child.on('message', (message) => this.received(child, message as WorkerMessage));
-    child.on('exit', (code, signal) => this.gone(child, signal ?? `exit code ${code}`));
+    // Closed, not only exited: what it said last may come after its exit.
+    child.on(child.stderr ? 'close' : 'exit', (code: number | null, signal: NodeJS.Signals | null) =>
+      this.gone(child, signal ?? `exit code ${code}`),
+    );
     child.on('error', (error) => {
       // Without a pid it never was. Otherwise it lives and cannot be talked to: it must be gone before another one starts.
       if (child.pid === undefined) this.gone(child, failureReason(error));
@@ -118,6 +154,7 @@ export class WorkerSupervisor implements Flusher {
     // A worker must not keep a program alive that has nothing else to do.
     child.unref();
     child.channel?.unref();
+    (child.stderr as Socket | null | undefined)?.unref();
     const loop = { ...this.config.loop, appliedAtLeast: Math.max(this.config.loop.appliedAtLeast, this.appliedSeq) };
     this.send({ type: 'start', config: { ...this.config, loop }, watermark: this.watermark });
     this.watchSilence(child);
@@ -126,6 +163,7 @@ export class WorkerSupervisor implements Flusher {
   private received(child: WorkerProcess, message: WorkerMessage): void {
     if (child !== this.child) return;
     this.silentRounds = 0;
+    this.isHeard = true;
     if (message.type === 'report') {
       if (message.cursor !== undefined) this.reached(message.cursor, message.quarantined);
       this.listener?.breaker(message.breaker, message.reason);
@@ -165,7 +203,15 @@ export class WorkerSupervisor implements Flusher {
     const inMs = retryDelayMs(++this.failures, LONGEST_RESTART_MS, this.parts.ids);
     this.cancelTimer();
     this.timer = this.parts.clock.after(inMs, () => this.launch());
-    this.parts.onLost(how, inMs);
+    this.tell({ how, lastWords: this.lastWords.toString(), inARow: this.failures, inMs });
+  }
+
+  /** The first ones, then one a minute: a worker that cannot live dies again and again. */
+  private tell(lost: LostWorker): void {
+    const now = this.parts.clock.monotonic();
+    if (lost.inARow > FAILING_AFTER && now - this.toldAt < TELL_EVERY_MS) return;
+    this.toldAt = now;
+    this.parts.onLost(lost);
   }
 
   private readonly sendWatermark = (watermark: Watermark, done: () => void): void => this.send({ type: 'watermark', watermark }, done);
