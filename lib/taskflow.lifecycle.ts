@@ -11,6 +11,7 @@ import { ExecutorService } from './executor/executor.service.js';
 import { Ledger } from './engines/local/ledger/ledger.service.js';
 import { Overlay } from './engines/local/ledger/overlay.js';
 import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
+import { DatabaseOutage } from './engines/local/storage/database-outage.service.js';
 import { FlushService } from './engines/local/projection/flush.service.js';
 import { settleWithin } from './engines/local/projection/settle-within.js';
 import { IntakeService } from './intake/intake.service.js';
@@ -59,6 +60,7 @@ export class TaskflowLifecycle {
     private readonly streams: StreamService,
     private readonly flush: FlushService,
     private readonly housekeeping: Housekeeping,
+    private readonly outage: DatabaseOutage,
   ) {
     executor.holdBack();
     readiness.openWith(() => void this.open().catch(() => undefined)); // whoever waits is told
@@ -66,11 +68,7 @@ export class TaskflowLifecycle {
 
   get status(): TaskSystemStats['status'] {
     if (this.current !== 'running') return this.current;
-    const whole =
-      this.catchUp.isComplete &&
-      this.eventLog.state === 'open' &&
-      this.flush.halted === undefined &&
-      this.flush.stats().breaker === 'closed';
+    const whole = this.catchUp.isComplete && this.eventLog.state === 'open' && this.flush.isWhole && !this.store.isSilent;
     return whole ? 'running' : 'degraded';
   }
 
@@ -219,6 +217,7 @@ export class TaskflowLifecycle {
   }
 
   private async closeAll(): Promise<void> {
+    this.outage.stop();
     // The flush first: a deletion of segments must not outlive the lock.
     const closing = [() => this.flush.stop(), () => this.eventLog.close(), () => this.store.close(), async () => this.telemetry.close()];
     for (const close of closing) {

@@ -34,6 +34,7 @@ import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
 import { DeadLetterCensus } from './engines/local/ledger/dead-letter-census.service.js';
 import { TaskList } from './engines/local/ledger/task-list.service.js';
 import { TaskReader } from './engines/local/ledger/task-reader.service.js';
+import { DatabaseOutage } from './engines/local/storage/database-outage.service.js';
 import { FlushLogger } from './engines/local/projection/flush-logger.js';
 import { FlushService } from './engines/local/projection/flush.service.js';
 import { FlusherFactory } from './engines/local/projection/flusher.factory.js';
@@ -76,19 +77,20 @@ const ports: Provider[] = [
   { provide: TELEMETRY, useFactory: (options: TaskflowOptions) => new OpenTelemetryService(options.hooks), inject: [TASKFLOW_OPTIONS] },
   {
     provide: TASK_STORE,
-    useFactory: (options: TaskflowOptions, clock: Clock, fs: LogFileSystem, log: EventLogService) => {
+    useFactory: (options: TaskflowOptions, clock: Clock, fs: LogFileSystem, log: EventLogService, outage: DatabaseOutage) => {
       const { eventLogPath } = options.eventLog;
       const folder = new LogFolder(fs, eventLogPath);
       const store = createTaskStore(options.repository, {
         clock,
         ensureFile: (path) => folder.createFile(path),
         sharesProcessWithLog: true,
+        onSilence: (isSilent) => (isSilent ? outage.away('reads', 'it neither answers nor refuses.') : outage.back('reads')),
         cursorFile: new LogCursorFile(fs, eventLogPath),
         logId: () => log.logId,
       });
       return inOwnContexts(store);
     },
-    inject: [TASKFLOW_OPTIONS, CLOCK, LOG_FILE_SYSTEM, EventLogService],
+    inject: [TASKFLOW_OPTIONS, CLOCK, LOG_FILE_SYSTEM, EventLogService, DatabaseOutage],
   },
   {
     provide: WORK_SOURCE,
@@ -117,6 +119,7 @@ export const taskflowProviders: Provider[] = [
   DeadLetterCensus,
   GuardService,
   StreamService,
+  DatabaseOutage,
   FlushLogger,
   FlusherFactory,
   FlushService,

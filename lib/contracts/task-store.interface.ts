@@ -46,7 +46,8 @@ export interface UnfinishedHome {
 }
 
 /**
- * What the parent reads of the database. Every method rejects with RepositoryError: `UNAVAILABLE` when the database did not answer.
+ * What the parent reads of the database. Every method rejects with RepositoryError: `UNAVAILABLE` when the database did not answer, at the
+ * latest when its time limit is over.
  * States come with their bodies unless said otherwise.
  * Quarantined tasks are as the log says, in every answer: dead entries are folded onto what the tables took. A question about many
  * tasks folds all that are quarantined; `findByIds`, `findByKeys` and `entriesAfter` only those that are asked for.
@@ -55,6 +56,8 @@ export interface TaskStore {
   /** Connects and migrates. Rejects with `UNAVAILABLE` when the database cannot be reached: call again. */
   open(): Promise<void>;
   readonly isOpen: boolean;
+  /** True after a question that was neither answered nor refused, until there is an answer again. */
+  readonly isSilent: boolean;
   cursor(logId: string): Promise<FlushCursor | null>;
   /** The same, read through a connection opened for this call alone: before segments are deleted. */
   confirmedCursor(logId: string): Promise<FlushCursor | null>;

@@ -1,15 +1,19 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { RepositoryError } from '../errors/storage.errors.js';
-import type { DatabaseTarget } from './database-target.js';
+import { answerWithin } from './answer-limit.js';
+import { isRefusedParameter } from './database-errors.js';
+import { type DatabaseTarget, describeTarget, givenTo } from './database-target.js';
 import { TASKFLOW_MIGRATIONS } from './migrations/taskflow.migrations.js';
+import { OpenDatabase, PoolSockets } from './open-database.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
 import { MIGRATIONS_TABLE } from './schema-names.js';
 import { requireUtf8 } from './server-encoding.js';
 import { applyPragmas } from './sqlite-pragmas.js';
+import { OPEN_LIMIT_MS, statementLimits } from './statement-limits.js';
 import { TASKFLOW_ENTITIES } from './taskflow.entities.js';
 
-const POOL_SIZE: Readonly<Record<DatabaseRole, number>> = { reader: 4, writer: 2, confirm: 1 };
-const STATEMENT_TIMEOUT_MS: Readonly<Record<DatabaseRole, number>> = { reader: 10_000, writer: 60_000, confirm: 10_000 };
+/** The writer's one connection is kept, so that readers of a role with few of them do not take its place. */
+const POOLS: Readonly<Record<DatabaseRole, object>> = { reader: { max: 4 }, writer: { max: 1, idleTimeoutMillis: 0 }, confirm: { max: 1 } };
 const CONNECT_TIMEOUT_MS = 10_000;
 const IN_PARENT_BUSY_TIMEOUT_MS = 50;
 /** Each attempt adds to it the retries in JavaScript; a database that stays locked is to be noticed within seconds. */
@@ -19,8 +23,8 @@ const IN_WORKER_BUSY_TIMEOUT_MS = 500;
  * A DataSource of our own, connected. It is never the host's: a TypeORM SQLite DataSource is one connection,
  * so that a transaction of the host would hold our statements, or take them back.
  */
-export async function openDataSource(target: DatabaseTarget, role: DatabaseRole, ports: DatabasePorts): Promise<DataSource> {
-  return target.kind === 'sqlite' ? openSqlite(target.file, ports) : openPostgres(target, role);
+export async function openDatabase(target: DatabaseTarget, role: DatabaseRole, ports: DatabasePorts): Promise<OpenDatabase> {
+  return target.kind === 'sqlite' ? new OpenDatabase(await openSqlite(target.file, ports), ports.clock) : openPostgres(target, role, ports);
 }
 
 const OWN_SCHEMA = {
@@ -46,21 +50,50 @@ async function openSqlite(file: string, ports: DatabasePorts): Promise<DataSourc
   return dataSource;
 }
 
-async function openPostgres(target: DatabaseTarget & { kind: 'postgres' }, role: DatabaseRole): Promise<DataSource> {
+type PostgresTarget = DatabaseTarget & { kind: 'postgres' };
+
+async function openPostgres(target: PostgresTarget, role: DatabaseRole, ports: DatabasePorts): Promise<OpenDatabase> {
   await requireDriver('pg', '^8.11.0');
-  const dataSource = new DataSource(postgresOptions(target, role));
-  await dataSource.initialize();
   try {
-    await requireUtf8(dataSource);
+    return await connectPostgres(target, role, ports, true);
   } catch (error) {
-    await dataSource.destroy();
-    throw error;
+    // A transaction pooler with its defaults: there every transaction sets its own limit.
+    if (!isRefusedParameter(error)) throw error;
+    return connectPostgres(target, role, ports, false);
   }
-  return dataSource;
+}
+
+async function connectPostgres(
+  target: PostgresTarget,
+  role: DatabaseRole,
+  ports: DatabasePorts,
+  asParameter: boolean,
+): Promise<OpenDatabase> {
+  const sockets = new PoolSockets(givenTo('stream', target));
+  const dataSource = new DataSource(postgresOptions(target, role, { stream: sockets.create, asParameter }));
+  return answerWithin(
+    ports.clock,
+    OPEN_LIMIT_MS,
+    describeTarget(target),
+    async () => {
+      await dataSource.initialize();
+      await requireUtf8(dataSource).catch(async (error: unknown) => {
+        await dataSource.destroy();
+        throw error;
+      });
+      const rows = await dataSource.query<{ limit: unknown }[]>(`SELECT current_setting('statement_timeout') AS "limit"`);
+      return new OpenDatabase(dataSource, ports.clock, sockets, rows[0]?.limit === '0');
+    },
+    () => sockets.destroy(),
+  );
 }
 
 /** What the user gave wins over our presets, except that the tables stay ours. */
-export function postgresOptions(target: DatabaseTarget & { kind: 'postgres' }, role: DatabaseRole): DataSourceOptions {
+function postgresOptions(
+  target: PostgresTarget,
+  role: DatabaseRole,
+  ours: { readonly stream: unknown; readonly asParameter: boolean },
+): DataSourceOptions {
   const extra = (target.options['extra'] ?? {}) as Record<string, unknown>;
   return {
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
@@ -74,13 +107,14 @@ export function postgresOptions(target: DatabaseTarget & { kind: 'postgres' }, r
     ...OWN_SCHEMA,
     type: 'postgres',
     extra: {
-      max: POOL_SIZE[role],
-      statement_timeout: STATEMENT_TIMEOUT_MS[role],
-      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS.writer,
+      ...POOLS[role],
+      ...(ours.asParameter ? { statement_timeout: statementLimits(target, role).atServerMs } : {}),
       keepAlive: true,
       // Tokens outlive no login: connections are renewed before the database ends them.
       ...(target.lakebase ? { maxLifetimeSeconds: 2700, idleTimeoutMillis: 30_000 } : {}),
       ...extra,
+      ...(role === 'reader' ? {} : { max: 1 }),
+      stream: ours.stream,
     },
   } as DataSourceOptions;
 }

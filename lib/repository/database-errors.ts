@@ -42,6 +42,17 @@ export const isBusy = (error: unknown): boolean => {
 export const isTooSlow = (error: unknown): boolean => errorCode(error) === '57014';
 
 export const isBrokenHandle = (error: unknown): boolean => BROKEN_HANDLE_CODES.has(errorCode(error));
+/** The role, the database or a pooler on the way gives no more connections. */
+export function isTooManyConnections(error: unknown): boolean {
+  return (
+    errorCode(error) === '53300' ||
+    (error instanceof Error && /too many (clients|connections)|no more connections allowed/i.test(error.message))
+  );
+}
+
+/** A pooler, which shares connections among sessions, takes no settings for a session. */
+export const isRefusedParameter = (error: unknown): boolean =>
+  error instanceof Error && /startup parameter|parameter .* not (allowed|supported)|command-line options/i.test(error.message);
 export const isWrongPassword = (error: unknown): boolean => errorCode(error) === '28P01';
 
 /** True when the same statement with the same values will fail again, however healthy the database. */

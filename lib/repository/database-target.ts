@@ -86,3 +86,9 @@ export function describeTarget(target: DatabaseTarget): string {
   const { host, port, database } = target.options;
   return `PostgreSQL ${typeof host === 'string' ? host : 'server'}${typeof port === 'number' ? `:${port}` : ''}${typeof database === 'string' ? `, database ${database}` : ''}`;
 }
+
+/** What the options say of a setting of the driver; undefined: nothing. */
+export function givenTo(setting: string, target: DatabaseTarget): unknown {
+  const extra: unknown = target.kind === 'postgres' ? target.options['extra'] : undefined;
+  return typeof extra === 'object' && extra !== null ? Reflect.get(extra, setting) : undefined;
+}

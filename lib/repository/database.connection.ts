@@ -1,24 +1,38 @@
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { DataSource, QueryResult, QueryRunner } from 'typeorm';
 import { RepositoryError } from '../errors/storage.errors.js';
+import { answerWithin, isSilence } from './answer-limit.js';
 import { retryWhileBusy } from './busy-retry.js';
-import { openDataSource } from './data-source.factory.js';
+import { retryWhileCrowded } from './crowd-retry.js';
+import { openDatabase } from './data-source.factory.js';
 import { isBrokenHandle, isWrongPassword } from './database-errors.js';
 import { type DatabaseTarget, describeTarget } from './database-target.js';
 import type { Dialect } from './dialect.js';
 import { retryWhenEnded } from './ended-retry.js';
-import { migrate } from './migrator.js';
+import { isMigrated, migrate } from './migrator.js';
+import type { OpenDatabase } from './open-database.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
 import { type TableNames, tableNames } from './schema-names.js';
 import type { SqlRow, SqlSession } from './sql-session.interface.js';
+import { MIGRATION_LIMIT_MS, type StatementLimits, statementLimits } from './statement-limits.js';
 
 const MAX_REMEMBERED_TEXTS = 400;
+const CLOSE_LIMIT_MS = 5_000;
+/** How long to wait for a connection that others of ours may give up. */
+const CROWDED_LIMIT_MS = 5_000;
 
-/** Our own connection, or small pool, to one database. Opens again by itself after it broke. Errors are the driver's. */
+/** What runs statements, one at a time. */
+type Query = (sql: string, parameters?: readonly unknown[]) => Promise<QueryResult>;
+
+/**
+ * Our own connection, or small pool, to one database. Opens again by itself after it broke, or fell silent. Errors are the driver's, but for
+ * silence. A statement of SQLite cannot be left: it ends when the disk answers.
+ */
 export class DatabaseConnection implements SqlSession {
   readonly dialect: Dialect;
   readonly tables: TableNames;
-  private dataSource: DataSource | undefined;
-  private opening: Promise<DataSource> | undefined;
+  private readonly limits: StatementLimits;
+  private database: OpenDatabase | undefined;
+  private opening: Promise<OpenDatabase> | undefined;
   private wasOpened = false;
   private readonly texts = new Map<string, string>();
 
@@ -29,15 +43,21 @@ export class DatabaseConnection implements SqlSession {
   ) {
     this.dialect = target.dialect;
     this.tables = tableNames(target.kind === 'postgres' ? target.schema : undefined);
+    this.limits = statementLimits(target, role);
   }
 
   get isOpen(): boolean {
-    return this.dataSource !== undefined;
+    return this.database !== undefined;
   }
 
   /** For messages. */
   get description(): string {
     return describeTarget(this.target);
+  }
+
+  /** The answer of several statements together. @throws RepositoryError when there is none in time; what runs goes on to its end. */
+  within<T>(limitMs: number, call: () => Promise<T>): Promise<T> {
+    return answerWithin(this.ports.clock, limitMs, this.description, call);
   }
 
   /** Connects and, but for a `confirm` connection, migrates. */
@@ -47,59 +67,82 @@ export class DatabaseConnection implements SqlSession {
   }
 
   async rows(sql: string, parameters: readonly unknown[] = []): Promise<SqlRow[]> {
-    return retryWhenEnded(this.ports.clock, () => this.statement((runner) => read(runner, this.text(sql), parameters)));
+    return retryWhenEnded(this.ports.clock, () => this.read(this.text(sql), parameters));
   }
 
   async run(sql: string, parameters: readonly unknown[] = []): Promise<number> {
-    return this.statement((runner) => write(runner, this.text(sql), parameters));
+    return this.withRunner((query) => retryWhileBusy(this.ports.clock, async () => affectedOf(await query(this.text(sql), parameters))));
   }
 
   /** `work` in one transaction that may write. One at a time: on SQLite there is one connection. */
   async transaction<T>(work: (session: SqlSession) => Promise<T>): Promise<T> {
-    return this.withRunner(async (runner) => {
-      await retryWhileBusy(this.ports.clock, () => runner.query(this.dialect.begin[0]!));
+    return this.inTransaction(this.dialect.begin(this.limits.atServerMs), (query) => work(this.sessionOn(query)));
+  }
+
+  /** Lets statements under way end, and keeps nothing open until the next one. */
+  async rest(): Promise<void> {
+    const { database } = this;
+    this.database = undefined;
+    await database?.close();
+  }
+
+  async close(): Promise<void> {
+    this.wasOpened = false;
+    const { opening } = this;
+    // Whatever does not end in time is left: a stop waits for no silent server.
+    let left: OpenDatabase | undefined;
+    const closed = async (): Promise<void> => {
+      left = (await opening?.catch(() => undefined)) ?? this.database;
+      await this.rest();
+    };
+    await answerWithin(this.ports.clock, CLOSE_LIMIT_MS, this.description, closed, () => left?.abandon()).catch(() => undefined);
+  }
+
+  private async read(sql: string, parameters: readonly unknown[]): Promise<SqlRow[]> {
+    if ((await this.connected()).limitsEachRead)
+      return this.inTransaction(this.dialect.beginRead(this.limits.atServerMs), async (query) => recordsOf(await query(sql, parameters)));
+    return this.withRunner((query) => retryWhileBusy(this.ports.clock, async () => recordsOf(await query(sql, parameters))));
+  }
+
+  private sessionOn(query: Query): SqlSession {
+    return {
+      dialect: this.dialect,
+      tables: this.tables,
+      rows: async (sql, parameters = []) => recordsOf(await query(this.text(sql), parameters)),
+      run: async (sql, parameters = []) => affectedOf(await query(this.text(sql), parameters)),
+    };
+  }
+
+  private async inTransaction<T>(begin: string, work: (query: Query) => Promise<T>): Promise<T> {
+    return this.withRunner(async (query, database) => {
       try {
-        for (const statement of this.dialect.begin.slice(1)) await runner.query(statement);
-        const result = await work(this.sessionOn(runner));
-        await runner.query('COMMIT');
+        await retryWhileBusy(this.ports.clock, () => query(begin));
+      } catch (error) {
+        // Of several statements the first one may have been made.
+        if (this.dialect.name === 'postgres') await query('ROLLBACK').catch(() => undefined);
+        throw error;
+      }
+      try {
+        const result = await work(query);
+        await query('COMMIT');
         return result;
       } catch (error) {
         // Where even that fails the transaction ends with its connection, and the next one begins on another.
-        await runner.query('ROLLBACK').catch(() => this.drop());
+        if (!isSilence(error)) await query('ROLLBACK').catch(() => this.drop(database));
         throw error;
       }
     });
   }
 
-  async close(): Promise<void> {
-    this.wasOpened = false;
-    await this.opening?.catch(() => undefined);
-    await this.drop();
-  }
-
-  private sessionOn(runner: QueryRunner): SqlSession {
-    return {
-      dialect: this.dialect,
-      tables: this.tables,
-      rows: (sql, parameters = []) => read(runner, this.text(sql), parameters),
-      run: (sql, parameters = []) => write(runner, this.text(sql), parameters),
-    };
-  }
-
-  private async statement<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-    return this.withRunner((runner) => retryWhileBusy(this.ports.clock, () => work(runner)));
-  }
-
-  private async withRunner<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-    const dataSource = await this.connected();
-    // A password that was changed since the pool was made: the next login asks for it again, once.
-    const runner = await connectedRunner(dataSource).catch((error: unknown) =>
-      isWrongPassword(error) ? connectedRunner(dataSource) : Promise.reject(error),
-    );
+  private async withRunner<T>(work: (query: Query, database: OpenDatabase) => Promise<T>): Promise<T> {
+    const database = await this.connected();
+    const runner = await this.runnerOn(database);
+    // Structured results, since the raw ones differ from driver to driver and from verb to verb.
+    const query: Query = (sql, parameters) => this.answer(database, () => runner.query(sql, parameters as unknown[] | undefined, true));
     try {
-      return await work(runner);
+      return await work(query, database);
     } catch (error) {
-      if (this.dialect.name === 'sqlite' && isBrokenHandle(error)) await this.drop();
+      if (this.dialect.name === 'sqlite' && isBrokenHandle(error)) await this.drop(database);
       throw error;
     } finally {
       // A SQLite DataSource has one runner for ever.
@@ -107,37 +150,68 @@ export class DatabaseConnection implements SqlSession {
     }
   }
 
-  private async connected(): Promise<DataSource> {
-    if (this.dataSource !== undefined) return this.dataSource;
-    if (!this.wasOpened) throw new RepositoryError('UNAVAILABLE', `The database is not open yet: ${describeTarget(this.target)}.`);
+  private runnerOn(database: OpenDatabase): Promise<QueryRunner> {
+    const runner = (): Promise<QueryRunner> => this.answer(database, () => connectedRunner(database.dataSource));
+    // A password that was changed since the pool was made: the next login asks for it again, once.
+    const loggedIn = (): Promise<QueryRunner> =>
+      runner().catch((error: unknown) => (isWrongPassword(error) ? runner() : Promise.reject(error)));
+    return retryWhileCrowded(this.ports.clock, CROWDED_LIMIT_MS, loggedIn);
+  }
+
+  /** A server that says nothing for that long is left with all its connections: they go the same way. */
+  private answer<T>(database: OpenDatabase, call: () => Promise<T>): Promise<T> {
+    if (this.dialect.name === 'sqlite') return call();
+    return answerWithin(this.ports.clock, this.limits.silentAfterMs, this.description, call, () => {
+      if (this.database === database) this.database = undefined;
+      database.abandon();
+    });
+  }
+
+  private async connected(): Promise<OpenDatabase> {
+    if (this.database !== undefined) return this.database;
+    this.requireWanted();
     this.opening ??= this.connect().finally(() => {
       this.opening = undefined;
     });
     return this.opening;
   }
 
-  private async connect(): Promise<DataSource> {
-    const open = (): Promise<DataSource> => openDataSource(this.target, this.role, this.ports);
-    const dataSource = await open().catch((error: unknown) => (isWrongPassword(error) ? open() : Promise.reject(error)));
-    try {
-      if (this.role !== 'confirm') {
-        await retryWhileBusy(this.ports.clock, () =>
-          migrate(dataSource, this.dialect, this.target.kind === 'postgres' ? this.target.schema : undefined),
-        );
-      }
-    } catch (error) {
-      await dataSource.destroy();
-      throw error;
-    }
-    this.dataSource = dataSource;
-    return dataSource;
+  private requireWanted(): void {
+    if (!this.wasOpened) throw new RepositoryError('UNAVAILABLE', `The database is not open yet, or was closed: ${this.description}.`);
   }
 
-  private async drop(): Promise<void> {
-    const dataSource = this.dataSource;
-    this.dataSource = undefined;
-    // A broken one may not even close; the error that led here says more.
-    if (dataSource?.isInitialized) await dataSource.destroy().catch(() => undefined);
+  private async connect(): Promise<OpenDatabase> {
+    const open = (): Promise<OpenDatabase> => openDatabase(this.target, this.role, this.ports);
+    const loggedIn = (): Promise<OpenDatabase> =>
+      open().catch((error: unknown) => (isWrongPassword(error) ? open() : Promise.reject(error)));
+    const database = await retryWhileCrowded(this.ports.clock, CROWDED_LIMIT_MS, loggedIn);
+    try {
+      if (this.role !== 'confirm') await retryWhileBusy(this.ports.clock, () => this.migrate(database));
+      this.requireWanted();
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    this.database = database;
+    return database;
+  }
+
+  private async migrate(database: OpenDatabase): Promise<void> {
+    const { dataSource } = database;
+    const schema = this.target.kind === 'postgres' ? this.target.schema : undefined;
+    if (await this.answer(database, () => isMigrated(dataSource, schema))) return;
+    await answerWithin(
+      this.ports.clock,
+      MIGRATION_LIMIT_MS,
+      this.description,
+      () => migrate(dataSource, this.dialect, schema),
+      () => database.abandon(),
+    );
+  }
+
+  private async drop(database: OpenDatabase): Promise<void> {
+    if (this.database === database) this.database = undefined;
+    await database.close();
   }
 
   /** Remembered, since the long ones come again with every batch. */
@@ -158,11 +232,5 @@ async function connectedRunner(dataSource: DataSource): Promise<QueryRunner> {
   return runner;
 }
 
-// Structured results, since the raw ones differ from driver to driver and from verb to verb.
-async function read(runner: QueryRunner, sql: string, parameters: readonly unknown[]): Promise<SqlRow[]> {
-  return (await runner.query(sql, parameters as unknown[], true)).records as SqlRow[];
-}
-
-async function write(runner: QueryRunner, sql: string, parameters: readonly unknown[]): Promise<number> {
-  return (await runner.query(sql, parameters as unknown[], true)).affected ?? 0;
-}
+const recordsOf = (result: QueryResult): SqlRow[] => result.records as SqlRow[];
+const affectedOf = (result: QueryResult): number => result.affected ?? 0;

@@ -8,8 +8,10 @@ export interface Dialect {
    * compiles each place of a statement anew: together two thirds of what a batch costs.
    */
   readonly rowsAsJson: boolean;
-  /** Statements that open a transaction which may write at once. */
-  readonly begin: readonly string[];
+  /** Opens a transaction which may write at once, and none of whose statements takes longer than that. */
+  begin(statementLimitMs: number): string;
+  /** Opens a transaction for one read that takes no longer than that. */
+  beginRead(statementLimitMs: number): string;
   /** Statements that, first in a transaction, let nobody else migrate meanwhile. */
   readonly migrationLock: readonly string[];
   /** Appended to the read of a row that this transaction will write. */
@@ -25,20 +27,26 @@ export const SQLITE: Dialect = {
   maxParameters: 30_000,
   rowsAsJson: true,
   // Deferred transactions that read before they write fail at once when another one wrote: no busy timeout helps.
-  begin: ['BEGIN IMMEDIATE'],
+  begin: () => 'BEGIN IMMEDIATE',
+  beginRead: () => 'BEGIN',
   migrationLock: [],
   rowLock: '',
   text: (sql) => sql,
   contains: (column) => `EXISTS (SELECT 1 FROM json_each(${column}) AS held WHERE held.value = ?)`,
 };
 
+/** A process that stood still, or is gone without a word, must not hold its locks for ever. Longer than any pause of ours between two statements. */
+const IDLE_LIMIT_MS = 60_000;
+
 export const POSTGRES: Dialect = {
   name: 'postgres',
   maxParameters: 30_000,
   rowsAsJson: false,
-  begin: ['BEGIN', 'SET LOCAL synchronous_commit = on'],
-  // Taken for this transaction only, so that it works behind a transaction pooler too.
-  migrationLock: ['SET LOCAL statement_timeout = 0', 'SELECT pg_advisory_xact_lock(7302157643)'],
+  // One message to the server. Everything is set for this transaction only, so that it works behind a transaction pooler too.
+  begin: (limitMs) =>
+    `BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = ${limitMs}; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_LIMIT_MS}`,
+  beginRead: (limitMs) => `BEGIN READ ONLY; SET LOCAL statement_timeout = ${limitMs}`,
+  migrationLock: ['SELECT pg_advisory_xact_lock(7302157643)'],
   rowLock: ' FOR UPDATE',
   text: numbered,
   contains: (column) => `EXISTS (SELECT 1 FROM json_array_elements_text(${column}::json) AS held(value) WHERE held.value = ?)`,

@@ -4,6 +4,16 @@ import type { Dialect } from './dialect.js';
 import { NEWEST_MIGRATION } from './migrations/taskflow.migrations.js';
 import { MIGRATIONS_TABLE, tableNames } from './schema-names.js';
 
+/** Nearly every start: nothing to do, and nobody to wait for. */
+export async function isMigrated(dataSource: DataSource, schema: string | undefined): Promise<boolean> {
+  const runner = dataSource.createQueryRunner('master');
+  try {
+    return (await newestMigration(runner, schema)) === NEWEST_MIGRATION;
+  } finally {
+    await runner.release();
+  }
+}
+
 /**
  * Brings our tables to this version, in one transaction and under a lock, so that processes may start together.
  * @throws RepositoryError `SCHEMA_TOO_NEW` when a later version of this package has been here.
@@ -11,9 +21,8 @@ import { MIGRATIONS_TABLE, tableNames } from './schema-names.js';
 export async function migrate(dataSource: DataSource, dialect: Dialect, schema: string | undefined): Promise<void> {
   const runner = dataSource.createQueryRunner('master');
   try {
-    // Nearly every start: nothing to do, and nobody to wait for.
-    if ((await newestMigration(runner, schema)) === NEWEST_MIGRATION) return;
-    for (const statement of [...dialect.begin, ...dialect.migrationLock]) await runner.query(statement);
+    // Others may hold the lock for as long as their migration takes: no limit of the server.
+    for (const statement of [dialect.begin(0), ...dialect.migrationLock]) await runner.query(statement);
     try {
       if (schema !== undefined) await ensureSchema(runner, schema);
       refuseNewer(await newestMigration(runner, schema));

@@ -9,6 +9,8 @@ export interface DatabasePorts {
   readonly clock: Clock;
   /** Makes an empty file, 0600, and what folders are missing above it, 0700; leaves existing ones as they are. */
   readonly ensureFile: (path: string) => Promise<void>;
+  /** The storage that is read fell silent, or was heard of again. Must not throw. */
+  readonly onSilence?: (isSilent: boolean) => void;
   /** True in the process that owns the log: its statements must not wait inside the driver. */
   readonly sharesProcessWithLog: boolean;
 }
@@ -16,6 +18,7 @@ export interface DatabasePorts {
 /** What a custom repository needs beside it. */
 export interface CustomStoragePorts {
   readonly clock: Clock;
+  readonly onSilence?: DatabasePorts['onSilence'];
   readonly cursorFile: CursorFile;
   /** Id of the one log that the repository belongs to; asked for when it is needed, since the log opens later. */
   readonly logId: () => string;

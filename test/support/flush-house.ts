@@ -11,6 +11,7 @@ import { LogCursorFile } from '../../lib/engines/local/wal/cursor-file.js';
 import { EventLogService } from '../../lib/engines/local/wal/event-log.service.js';
 import { LogFolder } from '../../lib/engines/local/wal/log-folder.js';
 import { NodeFileSystem } from '../../lib/engines/local/wal/node-file-system.js';
+import { DatabaseOutage } from '../../lib/engines/local/storage/database-outage.service.js';
 import { FlushLogger } from '../../lib/engines/local/projection/flush-logger.js';
 import { FlushService } from '../../lib/engines/local/projection/flush.service.js';
 import { FlusherFactory } from '../../lib/engines/local/projection/flusher.factory.js';
@@ -56,7 +57,7 @@ export class FlushHouse {
       logId: () => this.log.logId,
     });
     const say = (line: unknown): void => void this.lines.push(String(line));
-    const logger = new FlushLogger({ log: say, warn: say, error: say });
+    const logger = new FlushLogger({ log: say, warn: say, error: say }, new DatabaseOutage(clock, { log: say, warn: say, error: say }));
     const flushers = new FlusherFactory(this.options, clock, ids, fs, logger);
     this.flush = new FlushService(this.options, clock, this.log, this.store, this.telemetry, flushers, logger);
     this.flush.onApplied((cursor) => this.reported.push(cursor));

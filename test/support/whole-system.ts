@@ -108,10 +108,11 @@ export class WholeSystem {
 
   /** Until the database has everything. */
   async flushed(): Promise<void> {
-    for (let turn = 0; turn < 100; turn++) {
+    // In small steps: a call to storage that this happens in must not be taken for a silent one.
+    for (let turn = 0; turn < 500; turn++) {
       const { eventLog, flush } = this.system.getStats();
       if (flush.appliedSeq === eventLog.durableSeq) return;
-      await this.run(1_000);
+      await this.run(200);
     }
     throw new Error(`Not flushed: ${JSON.stringify(this.system.getStats())}`);
   }

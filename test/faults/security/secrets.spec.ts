@@ -65,7 +65,7 @@ async function withoutDatabase(
   ];
   expect(await system.submit('one', { input: PAYLOAD, userId: USER })).toMatchObject({ status: 'created' });
   await eventually(
-    () => said.some((line) => /takes no batches|Starting without the database/.test(line)),
+    () => said.some((line) => /The database is away/.test(line)),
     (isSaid) => isSaid,
   );
   return { thrown, system };

@@ -7,7 +7,7 @@ import { DataSource } from 'typeorm';
 import type { RepositoryOptions } from '../../../lib/config/repository.options.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
-import { openDataSource } from '../../../lib/repository/data-source.factory.js';
+import { openDatabase } from '../../../lib/repository/data-source.factory.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { TASKFLOW_MIGRATIONS } from '../../../lib/repository/migrations/taskflow.migrations.js';
@@ -62,7 +62,7 @@ describe('SQLite connections of our own', () => {
     [true, 50],
     [false, 500],
   ])('are durable and wait briefly: read back (shares the process with the log: %s)', async (sharesProcessWithLog, busyTimeoutMs) => {
-    const dataSource = await openDataSource(target(), 'reader', { clock, ensureFile, sharesProcessWithLog });
+    const { dataSource } = await openDatabase(target(), 'reader', { clock, ensureFile, sharesProcessWithLog });
     toClose.push(() => dataSource.destroy());
     const pragma = async (name: string): Promise<unknown> => Object.values((await dataSource.query<object[]>(`PRAGMA ${name}`))[0]!)[0];
     expect([await pragma('journal_mode'), await pragma('synchronous'), await pragma('foreign_keys'), await pragma('busy_timeout')]).toEqual(

@@ -50,7 +50,7 @@ describe('a list', () => {
   it.each(['was cancelled', 'was pruned'] as const)(
     'does not show what a task was before it %s, flushed while the rows were read',
     async (what) => {
-      await open({ flush: { flushIntervalMs: 20_000 }, retention: { completedTtlMs: 1_000, sweepIntervalMs: 100_000_000 } });
+      await open({ flush: { flushIntervalMs: 5_000 }, retention: { completedTtlMs: 1_000, sweepIntervalMs: 100_000_000 } });
       const task = await submit({ delayMs: 120_000 });
       const pruned = await submit();
       work.run(pruned.id).resolve(1);

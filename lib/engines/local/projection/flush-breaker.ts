@@ -25,10 +25,13 @@ export class FlushBreaker {
     return this.failures > 0;
   }
 
-  /** @returns the time to wait before the next attempt, in ms. */
-  failed(): number {
+  /**
+   * @param isSilence the database said nothing: that took long enough to know that it is away.
+   * @returns the time to wait before the next attempt, in ms.
+   */
+  failed(isSilence = false): number {
     this.failures++;
-    if (this.failures >= this.threshold) this.current = 'open';
+    if (isSilence || this.failures >= this.threshold) this.current = 'open';
     return retryDelayMs(this.failures, this.maxDelayMs, this.ids);
   }
 

@@ -1,23 +1,42 @@
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
 import { LOGGER } from '../../../config/taskflow.tokens.js';
+import { DatabaseOutage } from '../storage/database-outage.service.js';
 import type { FlushNotice } from './flush-notice.js';
+import type { LostWorker } from './worker-supervisor.js';
 import { failureReason } from './failure-reason.js';
 
 /** What flushing tells its operator: changes only, one line each, without user ids, keys and payloads. */
 @Injectable()
 export class FlushLogger {
-  constructor(@Inject(LOGGER) private readonly logger: LoggerService) {}
+  constructor(
+    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly outage: DatabaseOutage,
+  ) {}
 
   databaseAway(reason: string | undefined): void {
-    this.logger.warn(`The database takes no batches: ${reason}. Entries stay in the log and are tried again.`);
+    this.outage.away('flush', reason ?? 'it takes no batches.');
   }
 
   databaseBack(): void {
-    this.logger.log('The database takes batches again.');
+    this.outage.back('flush');
   }
 
-  workerLost(how: string, inMs: number): void {
-    this.logger.warn(`The flush worker ended (${how}); another one follows in ${Math.round(inMs)} ms. Nothing is lost.`);
+  workerLost({ how, lastWords, inARow, inMs }: LostWorker): void {
+    const ended = `${how}${lastWords === '' ? '' : `; it said: ${lastWords}`}`;
+    const next = `another one follows in ${Math.round(inMs)} ms`;
+    if (inARow < 2) this.logger.warn(`The flush worker ended (${ended}); ${next}. Nothing is lost.`);
+    else
+      this.logger.warn(
+        `The flush worker does not work: ${inARow} in a row ended before they got anything done (${ended}); ${next}. Rows are not written meanwhile: ` +
+          `entries stay in the log, and nothing is lost. With flush.worker 'inline' this process writes them itself.`,
+      );
+  }
+
+  workerMissing(): void {
+    this.logger.warn(
+      'The file of the flush worker is not where the code is: the application was bundled. Rows are written by this process (flush.worker ' +
+        "'inline'), which costs its event loop time. To have a worker, leave nestjs-taskflow out of the bundle (an external package); to keep it so, set flush.worker to 'inline'.",
+    );
   }
 
   noticed(notice: FlushNotice): void {

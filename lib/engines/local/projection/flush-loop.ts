@@ -2,6 +2,7 @@ import type { Clock, IdSource } from '../../../contracts/clock.interface.js';
 import type { ScannedFrame, Watermark } from '../../../contracts/event-log.interface.js';
 import type { FlushCursor, Projector } from '../../../contracts/task-store.interface.js';
 import { EventLogCorruptError, EventLogError, RepositoryError } from '../../../errors/storage.errors.js';
+import { isSilence } from '../../../repository/answer-limit.js';
 import { CursorMovedError } from '../storage/flush.errors.js';
 import { FrameBatch } from './frame-batch.js';
 import { FlushBreaker } from './flush-breaker.js';
@@ -167,7 +168,7 @@ export class FlushLoop {
     this.schedule.hurry();
     // Read it again and go on; but a cursor that keeps moving while nothing is applied is a failure like others.
     if (error instanceof CursorMovedError && this.cursorMoves++ === 0) return;
-    const waitMs = this.breaker.failed();
+    const waitMs = this.breaker.failed(isSilence(error));
     this.parts.listener.breaker(this.breaker.state, failureReason(error));
     await this.schedule.pause(waitMs);
     this.breaker.attempt();

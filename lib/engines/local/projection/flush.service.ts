@@ -58,6 +58,11 @@ export class FlushService {
     return this.haltError;
   }
 
+  /** False while rows are not written as they should be. */
+  get isWhole(): boolean {
+    return this.haltError === undefined && this.breakerState === 'closed' && this.flusher?.isFailing !== true;
+  }
+
   /**
    * Begins to flush an opened log. Returns at once, whether or not there is a database.
    * @param from where the database is; null: it holds nothing of this log; undefined: it could not be read. The loop reads

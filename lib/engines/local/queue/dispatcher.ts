@@ -9,6 +9,7 @@ import { EventLogError, EventLogFullError, RepositoryError } from '../../../erro
 import { Deferred } from '../../../primitives/deferred.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
 import { outsideRequests } from '../../../primitives/async-context.js';
+import { LateReads } from './late-reads.js';
 import { PreparedWork } from './prepared-work.js';
 import { expiredDraft, hasExpired } from '../../../executor/expiry.js';
 import { ExpiryWatch } from '../../../executor/expiry-watch.js';
@@ -43,6 +44,8 @@ interface ReadWork {
 const MAX_CLAIM = 64;
 /** A task that could not be read is passed over for this long. Unit: ms. */
 const DEFERRED_MS = 1000;
+/** One whose read is under way is looked at again after this long. Unit: ms. */
+const LATE_MS = 500;
 const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 
 /** Takes due work as slots come free, and hands it over once its `start` is durable. */
@@ -55,6 +58,7 @@ export class Dispatcher {
   private readonly loop: InterruptibleLoop;
   private readonly prepared: PreparedWork;
   private readonly expiry: ExpiryWatch;
+  private readonly late: LateReads<ReadWork | undefined>;
 
   /** @param begin runs a task and sees to its slot. @param idle called when no start is under way any more. */
   constructor(
@@ -67,6 +71,7 @@ export class Dispatcher {
     const { clock, options, logger } = shared.env;
     this.prepared = new PreparedWork(shared.facts, source);
     this.expiry = new ExpiryWatch(shared, (taskId) => this.takeOut(taskId));
+    this.late = new LateReads(clock);
     this.loop = new InterruptibleLoop(clock, {
       intervalMs: options.executor.tickIntervalMs,
       turn: () => this.source.tick(),
@@ -101,6 +106,7 @@ export class Dispatcher {
   takeOut(taskId: TaskId): boolean {
     this.expiry.forget(taskId);
     this.prepared.forget(taskId);
+    this.late.forget(taskId);
     return this.source.withdraw(taskId);
   }
 
@@ -110,6 +116,7 @@ export class Dispatcher {
     this.stopped.resolve();
     this.prepared.clear();
     this.expiry.stop();
+    this.late.clear();
     return this.loop.stop();
   }
 
@@ -141,11 +148,11 @@ export class Dispatcher {
   private async dispatch(work: ClaimedWork): Promise<void> {
     this.starting += 1;
     const arrival = this.prepared.arrival(work.taskId);
-    if (arrival !== undefined) await arrival;
+    if (arrival !== undefined) await this.late.arrives(arrival);
     const prepared = this.prepared.take(work.taskId);
     let started: StartedWork | undefined;
     try {
-      const read = prepared?.fence === 0 ? { task: prepared, previousEvents: NO_EVENTS } : await this.read(work, prepared);
+      const read = prepared?.fence === 0 ? { task: prepared, previousEvents: NO_EVENTS } : await this.readSoon(work, prepared);
       if (read !== undefined) started = await this.appendStart(work, read);
     } catch (error) {
       // A failed log takes no more starts: whatever waits, waits for the next process.
@@ -162,17 +169,24 @@ export class Dispatcher {
   }
 
   /** Undefined: it was cancelled or pruned meanwhile, or is passed over as it cannot be read now. */
-  private async read(work: ClaimedWork, prepared: TaskState | undefined): Promise<ReadWork | undefined> {
+  private async readSoon(work: ClaimedWork, prepared: TaskState | undefined): Promise<ReadWork | undefined> {
     try {
-      const task = prepared ?? (await this.shared.facts.load(work.taskId));
-      if (task === null || task.status !== 'created') return undefined;
-      if (task.input === undefined) throw new RepositoryError('UNAVAILABLE', 'The input of a task is not at hand.');
-      return { task, previousEvents: task.fence === 0 ? NO_EVENTS : await previousEventsOf(this.history, task, task.lastSeq) };
+      const read = await this.late.soon(work.taskId, () => this.read(work, prepared));
+      if (read === undefined)
+        throw new RepositoryError('UNAVAILABLE', 'The database did not give a task soon enough for a slot to wait.', LATE_MS);
+      return read.found;
     } catch (error) {
       // An error of reading, not of appending: the log may well go on.
       this.passOver(work, error);
       return undefined;
     }
+  }
+
+  private async read(work: ClaimedWork, prepared: TaskState | undefined): Promise<ReadWork | undefined> {
+    const task = prepared ?? (await this.shared.facts.load(work.taskId));
+    if (task === null || task.status !== 'created') return undefined;
+    if (task.input === undefined) throw new RepositoryError('UNAVAILABLE', 'The input of a task is not at hand.');
+    return { task, previousEvents: task.fence === 0 ? NO_EVENTS : await previousEventsOf(this.history, task, task.lastSeq) };
   }
 
   private async appendStart(work: ClaimedWork, read: ReadWork): Promise<StartedWork | undefined> {

@@ -10,6 +10,7 @@ import { Overlay } from '../ledger/overlay.js';
 import { Readiness } from '../../../lifecycle/readiness.js';
 import { TailRestore } from '../ledger/tail-restore.service.js';
 import { FlushService } from '../projection/flush.service.js';
+import { DatabaseOutage } from '../storage/database-outage.service.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
 import { Homecoming } from './homecoming.service.js';
 import { RecoveryService } from './recovery.service.js';
@@ -37,11 +38,12 @@ export class DatabaseCatchUp {
     private readonly homecoming: Homecoming,
     private readonly recovery: RecoveryService,
     private readonly flush: FlushService,
+    private readonly outage: DatabaseOutage,
   ) {
     this.loop = new InterruptibleLoop(clock, {
       intervalMs: RETRY_MS,
       turn: () => this.readOn(),
-      onError: (error) => this.logger.warn(`The database was not read yet: ${messageOf(error)}`),
+      onError: (error) => this.outage.away('start', messageOf(error)),
     });
   }
 
@@ -62,7 +64,7 @@ export class DatabaseCatchUp {
       return await this.attachTo(log);
     } catch (error) {
       if (!isAway(error)) throw error;
-      this.logger.warn(`Starting without the database: ${error.message}`);
+      this.outage.away('start', error.message);
       return undefined;
     }
   }
@@ -109,6 +111,7 @@ export class DatabaseCatchUp {
       if (!this.recovered) await this.recoverRows();
       if (!this.queued) await this.recovery.queueRows();
       this.queued = true;
+      this.outage.back('start');
       void this.loop.stop();
     } catch (error) {
       if (isAway(error)) throw error;

@@ -1,8 +1,8 @@
 import type { FlushBatch, FlushCursor } from '../../../contracts/task-store.interface.js';
 import { CursorMovedError, FencedWriterError } from './flush.errors.js';
-import type { SqlSession } from '../../../repository/sql-session.interface.js';
+import type { RowReader, SqlSession } from '../../../repository/sql-session.interface.js';
 
-export async function readCursor(session: SqlSession, logId: string, lock = false): Promise<FlushCursor | null> {
+export async function readCursor(session: RowReader, logId: string, lock = false): Promise<FlushCursor | null> {
   const sql = `SELECT "gen", "applied_seq", "applied_crc", "owner_gen" FROM ${session.tables.cursor} WHERE "log_id" = ?${lock ? session.dialect.rowLock : ''}`;
   const row = (await session.rows(sql, [logId]))[0];
   if (row === undefined) return null;

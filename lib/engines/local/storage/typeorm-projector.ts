@@ -16,6 +16,9 @@ import { failpoint } from '../../../primitives/failpoint.js';
 /** RepositoryErrors that no waiting cures. */
 const PERMANENT: ReadonlySet<string> = new Set(['NOT_SUPPORTED', 'NOT_A_DATABASE', 'SCHEMA_TOO_NEW', 'DRIVER_MISSING']);
 
+/** A batch is many statements; each of them has a shorter limit where a statement can be left. */
+const BATCH_LIMIT_MS = 60_000;
+
 /** Thrown to leave a trial transaction. */
 class TrialOver extends Error {}
 
@@ -36,18 +39,20 @@ export class TypeOrmProjector implements Projector {
   ) {}
 
   open(): Promise<void> {
-    return this.guarded(() => this.connection.open());
+    return this.guarded(() => this.connection.within(BATCH_LIMIT_MS, () => this.connection.open()));
   }
 
   cursor(logId: string): Promise<FlushCursor | null> {
-    return this.guarded(() => readCursor(this.connection, logId));
+    return this.guarded(() => this.connection.within(BATCH_LIMIT_MS, () => readCursor(this.connection, logId)));
   }
 
-  apply(batch: FlushBatch): Promise<AppliedBatch> {
+  async apply(batch: FlushBatch): Promise<AppliedBatch> {
+    // One that outlived its time still runs, and nothing queues up behind it meanwhile.
+    await this.connection.within(BATCH_LIMIT_MS, () => this.tail);
     // One transaction at a time: on SQLite a second one would land inside the first.
     const applied = this.tail.then(() => this.guarded(() => this.applyIsolating(batch)));
     this.tail = applied.catch(() => undefined);
-    return applied;
+    return this.connection.within(BATCH_LIMIT_MS, () => applied);
   }
 
   isTransient(error: unknown): boolean {
@@ -56,7 +61,7 @@ export class TypeOrmProjector implements Projector {
   }
 
   async close(): Promise<void> {
-    await this.tail;
+    await this.connection.within(BATCH_LIMIT_MS, () => this.tail).catch(() => undefined);
     await this.connection.close();
   }
 

@@ -4,6 +4,7 @@ import type { TaskStatus } from '../../../contracts/task.interface.js';
 import type { EntryType } from '../../../contracts/task-event.interface.js';
 import { comparePositions } from '../../../domain/task-query.js';
 import { changed, isEnded, type TaskState } from '../../../domain/task-state.js';
+import { confirmedCursor } from './confirmed-cursor.js';
 import { readCursor } from './cursor-rows.js';
 import { unavailable } from '../../../repository/database-errors.js';
 import { DatabaseConnection } from '../../../repository/database.connection.js';
@@ -13,7 +14,9 @@ import { isWhole, QuarantinedTasks } from './rejected/quarantined-tasks.js';
 import { lastSeenAt, QuarantineMerge } from './rejected/quarantine-merge.js';
 import type { DatabasePorts } from '../../../repository/repository.ports.js';
 import type { RowReader, SqlRow } from '../../../repository/sql-session.interface.js';
+import { CALL_LIMIT_MS, OPEN_LIMIT_MS } from '../../../repository/statement-limits.js';
 import { StatementGate } from '../../../repository/statement-gate.js';
+import { StorageWatch } from '../../../repository/storage-watch.js';
 import { findByKeys } from './task-keys.js';
 import { listStatement } from './task-queries.js';
 import { stateOfRow, taskColumns } from '../../../repository/task-row.mapper.js';
@@ -21,11 +24,15 @@ import { stateOfRow, taskColumns } from '../../../repository/task-row.mapper.js'
 /** More would hold libuv's threads, which the log's sync needs. */
 const STATEMENTS_AT_ONCE = { sqlite: 2, postgres: 4 } as const;
 
+/** A connection of its own, and one statement. */
+const CONFIRM_LIMIT_MS = 45_000;
+
 /** What the parent reads of our tables, quarantined tasks as they are. Every rejection is a RepositoryError. */
 export class TypeOrmTaskStore implements TaskStore {
   private readonly connection: DatabaseConnection;
   private readonly gate: StatementGate;
   private readonly reader: RowReader;
+  private readonly watch: StorageWatch;
   private readonly quarantined: QuarantinedTasks;
   private readonly merge: QuarantineMerge;
 
@@ -36,6 +43,7 @@ export class TypeOrmTaskStore implements TaskStore {
     this.connection = new DatabaseConnection(target, 'reader', ports);
     this.gate = new StatementGate(STATEMENTS_AT_ONCE[target.dialect.name]);
     this.reader = { dialect: target.dialect, tables: this.connection.tables, rows: (sql, parameters) => this.rows(sql, parameters) };
+    this.watch = new StorageWatch(ports.clock, describeTarget(target), ports.onSilence);
     this.quarantined = new QuarantinedTasks(this.reader);
     this.merge = new QuarantineMerge(this.quarantined);
   }
@@ -44,24 +52,20 @@ export class TypeOrmTaskStore implements TaskStore {
     return this.connection.isOpen;
   }
 
+  get isSilent(): boolean {
+    return this.watch.isSilent;
+  }
+
   open(): Promise<void> {
-    return this.guarded(() => this.connection.open());
+    return this.guarded(() => this.connection.open(), OPEN_LIMIT_MS);
   }
 
   cursor(logId: string): Promise<FlushCursor | null> {
-    return this.guarded(() => readCursor(this.connection, logId));
+    return readCursor(this.reader, logId);
   }
 
-  async confirmedCursor(logId: string): Promise<FlushCursor | null> {
-    return this.guarded(async () => {
-      const connection = new DatabaseConnection(this.target, 'confirm', this.ports);
-      try {
-        await connection.open();
-        return await readCursor(connection, logId);
-      } finally {
-        await connection.close();
-      }
-    });
+  confirmedCursor(logId: string): Promise<FlushCursor | null> {
+    return this.guarded(() => confirmedCursor(this.target, this.ports, this.connection, logId), CONFIRM_LIMIT_MS);
   }
 
   findByIds(ids: readonly string[]): Promise<Map<string, TaskState>> {
@@ -184,7 +188,7 @@ export class TypeOrmTaskStore implements TaskStore {
   }
 
   close(): Promise<void> {
-    return this.guarded(() => this.connection.close());
+    return this.connection.close();
   }
 
   private async unfinishedRows(
@@ -214,9 +218,9 @@ export class TypeOrmTaskStore implements TaskStore {
     return this.guarded(() => this.gate.pass(() => this.connection.rows(sql, parameters)));
   }
 
-  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+  private async guarded<T>(work: () => Promise<T>, limitMs: number = CALL_LIMIT_MS): Promise<T> {
     try {
-      return await work();
+      return await this.watch.ask(limitMs, work);
     } catch (error) {
       throw unavailable(error, describeTarget(this.target));
     }

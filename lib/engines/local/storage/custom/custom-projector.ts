@@ -1,3 +1,4 @@
+import type { Clock } from '../../../../contracts/clock.interface.js';
 import type { LogEntry } from '../../../../contracts/log-entry.interface.js';
 import type { EventLogEntry, TaskRepository } from '../../../../contracts/task-repository.interface.js';
 import type {
@@ -10,8 +11,11 @@ import type {
 } from '../../../../contracts/task-store.interface.js';
 import { RepositoryError } from '../../../../errors/storage.errors.js';
 import { checkCursor } from '../cursor-rows.js';
+import { BatchLane } from './batch-lane.js';
 import { CustomIdentities } from './custom-identities.js';
 import { cursorIn } from './custom-task-store.js';
+import { LimitedRepository } from './limited-repository.js';
+import { StorageWatch } from '../../../../repository/storage-watch.js';
 import { unavailable } from '../../../../repository/database-errors.js';
 import { CursorMovedError, FencedWriterError } from '../flush.errors.js';
 
@@ -21,14 +25,17 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set(['gap', 'adopted']);
 /** Hands batches to a repository of the user's own: at least once, since its cursor is a file beside the log. */
 export class CustomProjector implements Projector {
   private readonly identities: CustomIdentities;
+  private readonly lane: BatchLane;
 
   constructor(
-    private readonly repository: TaskRepository,
+    repository: TaskRepository,
+    clock: Clock,
     /** The store on the same repository: it initialises and closes it, once for both. */
     private readonly store: Pick<TaskStore, 'open'>,
     private readonly cursorFile: CursorFile,
   ) {
-    this.identities = new CustomIdentities(repository);
+    this.identities = new CustomIdentities(new LimitedRepository(repository, new StorageWatch(clock, 'custom repository')));
+    this.lane = new BatchLane(repository, clock);
   }
 
   open(): Promise<void> {
@@ -42,7 +49,7 @@ export class CustomProjector implements Projector {
   async apply(batch: FlushBatch): Promise<AppliedBatch> {
     checkCursor(await this.cursor(batch.logId), batch);
     try {
-      for (const entries of splitAtPruned(await this.completeEntries(batch.entries))) await this.repository.executeBatch(entries);
+      for (const entries of splitAtPruned(await this.completeEntries(batch.entries))) await this.lane.give(entries);
       await this.cursorFile.write(batch.to);
     } catch (error) {
       throw unavailable(error, 'custom repository');

@@ -12,8 +12,12 @@ import { idempotencyKey, taskId as brandedTaskId } from '../../../../contracts/i
 import { stateOf } from '../../../../domain/task-snapshot.js';
 import { changed, type TaskState } from '../../../../domain/task-state.js';
 import { RepositoryError } from '../../../../errors/storage.errors.js';
+import { OPEN_LIMIT_MS } from '../../../../repository/statement-limits.js';
+import { StorageWatch } from '../../../../repository/storage-watch.js';
 import { CustomListing } from './custom-listing.js';
 import { unavailable } from '../../../../repository/database-errors.js';
+import { LimitedRepository } from './limited-repository.js';
+import { RepositoryOpening } from './repository-opening.js';
 import { storedEntryOf } from './stored-entry.js';
 import type { CustomStoragePorts } from '../../../../repository/repository.ports.js';
 
@@ -27,31 +31,35 @@ const MAX_ENDED_PER_SWEEP = 10_000;
  * What its eight members cannot answer in one call is paged together here; what they cannot answer at all is `NOT_SUPPORTED`.
  */
 export class CustomTaskStore implements TaskStore {
-  isOpen = false;
-  private isClosed = false;
-  private opening: Promise<void> | undefined;
+  private readonly watch: StorageWatch;
+  private readonly repository: LimitedRepository;
+  private readonly opening: RepositoryOpening;
   private readonly listing: CustomListing;
   /** Unfinished tasks, by the status that is paged through, as of the first page: the repository gives all of them at once. */
   private readonly scans = new Map<string, readonly TaskState[]>();
 
   constructor(
-    private readonly repository: TaskRepository,
+    repository: TaskRepository,
     private readonly ports: CustomStoragePorts,
   ) {
-    this.listing = new CustomListing(repository, (task) => this.state(task));
+    this.watch = new StorageWatch(ports.clock, 'custom repository', ports.onSilence);
+    this.repository = new LimitedRepository(repository, this.watch);
+    this.opening = new RepositoryOpening(this.repository, ports.clock);
+    this.listing = new CustomListing(this.repository, (task) => this.state(task));
+  }
+
+  get isOpen(): boolean {
+    return this.opening.isOpen;
+  }
+
+  get isSilent(): boolean {
+    return this.watch.isSilent;
   }
 
   open(): Promise<void> {
     if (this.isOpen) return Promise.resolve();
-    if (this.isClosed) return Promise.reject(new RepositoryError('UNAVAILABLE', 'The custom repository was closed.'));
-    this.opening ??= guarded(() => this.repository.initialize())
-      .then(() => {
-        this.isOpen = true;
-      })
-      .finally(() => {
-        this.opening = undefined;
-      });
-    return this.opening;
+    if (this.opening.wasClosed) return Promise.reject(new RepositoryError('UNAVAILABLE', 'The custom repository was closed.'));
+    return guarded(() => this.watch.ask(OPEN_LIMIT_MS, () => this.opening.open()));
   }
 
   async cursor(logId: string): Promise<FlushCursor | null> {
@@ -156,12 +164,8 @@ export class CustomTaskStore implements TaskStore {
     return this.repository.healthCheck().catch(() => false);
   }
 
-  async close(): Promise<void> {
-    this.isClosed = true;
-    await this.opening?.catch(() => undefined);
-    if (!this.isOpen) return;
-    this.isOpen = false;
-    await guarded(() => this.repository.close());
+  close(): Promise<void> {
+    return guarded(() => this.opening.close());
   }
 
   private state(task: Parameters<typeof stateOf>[0]): TaskState {
