@@ -9,6 +9,7 @@ export type * from './contracts/task.interface.js';
 export type { TaskflowHooks } from './contracts/telemetry.interface.js';
 export { createTaskSystem } from './create-task-system.js';
 export { InjectTaskflowOptions } from './config/inject-taskflow-options.decorator.js';
+export { TaskInterceptor, type TaskInterceptorOptions } from './handlers/task-interceptor.decorator.js';
 export { TaskHandler } from './handlers/task-handler.decorator.js';
 export { applyEntry, toStoredEvent } from './domain/task-snapshot.js';
 export { BackpressureError, ShuttingDownError, SlotTimeoutError } from './errors/admission.errors.js';

@@ -2,12 +2,13 @@ import {
   type DynamicModule,
   Inject,
   Module,
+  Optional,
   type OnApplicationBootstrap,
   type BeforeApplicationShutdown,
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import type { TaskflowOptionsFactory, TaskflowOptionsInput } from './config/taskflow-options.interface.js';
 import { TASKFLOW_OPTIONS, TASKFLOW_OPTIONS_INPUT } from './config/taskflow.tokens.js';
 import { ConfigValidationError } from './errors/config.errors.js';
@@ -19,9 +20,10 @@ import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { TaskSseGate } from './http/task-sse.gate.js';
-import { HandlerRegistry } from './handlers/handler-registry.js';
 import { ApplicationEdges, ApplicationEdgesModule } from './lifecycle/application-edges.module.js';
-import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
+import { MarkedProviders } from './handlers/marked-providers.js';
+import { requireSingleRoot } from './single-root.js';
+import { FEATURE_PROVIDERS, TaskflowFeatureModule } from './taskflow-feature.module.js';
 import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { taskflowProviders } from './taskflow.providers.js';
@@ -53,13 +55,17 @@ export interface TaskflowModuleAsyncOptions {
 @Module({})
 export class TaskflowModule implements OnApplicationBootstrap, BeforeApplicationShutdown {
   constructor(
-    @Inject(TaskSystem) private readonly system: TaskSystem,
-    @Inject(TaskHandlerDefinitions) private readonly handlers: TaskHandlerDefinitions,
-    @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
-    @Inject(TaskflowLifecycle) private readonly lifecycle: TaskflowLifecycle,
-    @Inject(ApplicationEdges) edges: ApplicationEdges,
+    @Inject(ModulesContainer) container: ModulesContainer,
+    // Absent where the class itself is imported, which has no providers.
+    @Optional() @Inject(TaskSystem) private readonly system: TaskSystem,
+    @Optional() @Inject(MarkedProviders) private readonly marked: MarkedProviders,
+    @Optional() @Inject(TaskflowLifecycle) private readonly lifecycle: TaskflowLifecycle,
+    @Optional() @Inject(ApplicationEdges) edges: ApplicationEdges,
   ) {
-    registry.discoverWith((wanted) => handlers.find(wanted));
+    requireSingleRoot(container, TaskflowModule);
+    if (marked === undefined)
+      throw new ConfigValidationError([{ path: 'TaskflowModule', message: 'is imported as it is: import TaskflowModule.forRoot(), once' }]);
+    marked.discoverEarly();
     edges.onUp(() => this.system.initialize());
     edges.onClosing(() => this.lifecycle.stopWork());
   }
@@ -75,10 +81,18 @@ export class TaskflowModule implements OnApplicationBootstrap, BeforeApplication
     return define(options.isGlobal ?? true, options.imports ?? [], inputProviders(options));
   }
 
+  /**
+   * Beside them in `imports`: registers providers of a module that LazyModuleLoader loads after the start, which no scan finds.
+   * Elsewhere it only checks that each class is marked and provided.
+   * @param handlers classes that the importing module provides, marked with `@TaskHandler` (or `@TaskInterceptor`, or with `@OnTask` methods).
+   */
+  static forFeature(handlers: readonly Type<unknown>[]): DynamicModule {
+    return { module: TaskflowFeatureModule, providers: [{ provide: FEATURE_PROVIDERS, useValue: handlers }] };
+  }
+
   /** Other providers' hooks of this name may submit; what they submit runs when the last of these hooks is over. */
   async onApplicationBootstrap(): Promise<void> {
-    for (const definition of this.handlers.all()) this.registry.define(definition);
-    this.registry.completed();
+    this.marked.registerAll();
     await this.lifecycle.open();
   }
 

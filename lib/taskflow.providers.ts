@@ -62,7 +62,10 @@ import { TaskSseGate } from './http/task-sse.gate.js';
 import { MisuseLog } from './telemetry/misuse-log.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
 import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
-import { TaskHandlerExplorer } from './handlers/task-handler.explorer.js';
+import { AttemptProviders } from './handlers/attempt-providers.js';
+import { InterceptorChain } from './handlers/interceptor-chain.js';
+import { ProviderExplorer } from './handlers/provider-explorer.js';
+import { MarkedProviders } from './handlers/marked-providers.js';
 import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { TaskflowStats } from './taskflow-stats.js';
@@ -141,7 +144,10 @@ export const taskflowProviders: Provider[] = [
   RetentionService,
   StaleScan,
   Housekeeping,
-  TaskHandlerExplorer,
+  ProviderExplorer,
+  AttemptProviders,
+  InterceptorChain,
+  MarkedProviders,
   TaskHandlerDefinitions,
   TaskflowLifecycle,
   TaskflowStats,

@@ -3,6 +3,7 @@ import type {
   RecoveryOutcome,
   RetryOptions,
   StandardSchema,
+  TaskAttempt,
   TaskContext,
   HandlerResult,
   TaskHandlerOptions,
@@ -33,7 +34,7 @@ export interface RegisteredHandler {
   readonly handlerClass: Type<unknown> | undefined;
   /**
    * Resolves the instance for one attempt.
-   * @param request what `@Inject(REQUEST)` gives to a request-scoped handler: the attempt's TaskContext.
+   * @param attempt what `@Inject(REQUEST)` gives to a request-scoped handler: the same object at every call.
    */
-  instance(request?: unknown): Promise<HandlerInstance> | HandlerInstance;
+  instance(attempt: () => TaskAttempt): Promise<HandlerInstance> | HandlerInstance;
 }

@@ -31,6 +31,12 @@ export interface TaskContext {
   /** As `progress`, for an event with a name of your own. */
   emit(eventName: string, payload?: unknown): Promise<void>;
 }
+/** One attempt of a task: what interceptors are given, and what `@Inject(REQUEST)` gives to request-scoped providers of its handler. */
+export interface TaskAttempt {
+  /** As of its `start`. */
+  readonly task: Task;
+  readonly context: TaskContext;
+}
 export type RecoveryReason = 'crash' | 'shutdown' | 'stale';
 export interface RecoveryContext extends TaskContext {
   /** `stale` is for the cluster. */

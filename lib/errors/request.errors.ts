@@ -28,6 +28,10 @@ export class ValidationError extends TaskSystemError {
   }
 }
 
+/** For messages: the scan at the start sees what is a provider by then. */
+export const HOW_TO_REGISTER =
+  'A handler is a provider marked with @TaskHandler; in a lazily loaded module, which is not there at the start, import TaskflowModule.forFeature([Handler]) beside it.';
+
 /** 400, from `submit` only: no handler of that name is defined in this process. */
 export class HandlerNotFoundError extends TaskSystemError {
   static override readonly kind: string = 'HandlerNotFoundError';
@@ -35,7 +39,9 @@ export class HandlerNotFoundError extends TaskSystemError {
     const text = `No handler is defined for task "${name}".`;
     const hint = nearest === undefined ? '' : ` Did you mean "${nearest}"?`;
     // The body leaves out what else there is: a visitor who may choose the name must not be given the list.
-    super('HANDLER_NOT_FOUND', 400, `${text}${hint} Defined: ${known.length === 0 ? 'none' : known.join(', ')}.`, { message: text });
+    super('HANDLER_NOT_FOUND', 400, `${text}${hint} Defined: ${known.length === 0 ? 'none' : known.join(', ')}. ${HOW_TO_REGISTER}`, {
+      message: text,
+    });
   }
 }
 

@@ -1,8 +1,10 @@
 import type { HandlerInstance } from '../contracts/handler-registry.interface.js';
+import type { TaskAttempt, TaskContext } from '../contracts/task-handler.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import { encodeJson } from '../domain/json-encoding.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import { comeAgainOf } from './come-again.js';
+import type { InterceptorChain } from '../handlers/interceptor-chain.js';
 import { INTERRUPTED, isGenerator, pump } from './generator-pump.js';
 import { isThenable, validateInput } from './input-validation.js';
 import type { Settlement } from './outcome-decision.js';
@@ -18,6 +20,7 @@ export class AttemptRunner {
   constructor(
     private readonly shared: RunSurroundings,
     private readonly history: TaskHistory,
+    private readonly interceptors: InterceptorChain,
     private readonly scope: RunScope,
     /** Nothing is started any more. */
     private readonly isStopping: () => boolean,
@@ -38,7 +41,7 @@ export class AttemptRunner {
 
   private handlerSpan(run: TaskRun): Promise<unknown> {
     return this.shared.env.telemetry.span('taskflow.task.handler', { attributes: run.start.attributes }, () =>
-      this.scope.within(run, () => this.call(run)),
+      this.scope.within(run, () => (this.interceptors.isEmpty ? this.call(run) : this.callIntercepted(run))),
     );
   }
 
@@ -48,11 +51,41 @@ export class AttemptRunner {
     run.settle({ kind: 'threw', error: run.errorInfo(error), comeAgain: comeAgainOf(error) });
   }
 
+  /** The attempt is over when its handler is, also where an interceptor did not wait for it: two runs of a task must not overlap. */
+  private async callIntercepted(run: TaskRun): Promise<unknown> {
+    let wasInterrupted = false;
+    let isOver = false;
+    let handled: Promise<unknown> | undefined;
+    const innermost = (): Promise<unknown> => {
+      if (isOver) return Promise.reject(new Error('next() was called after intercept() had ended: the attempt is over.'));
+      run.listensHere();
+      handled = this.call(run).then((result) => {
+        wasInterrupted = result === INTERRUPTED;
+        return wasInterrupted ? Promise.reject(run.reason) : result;
+      });
+      return handled;
+    };
+    const result = this.interceptors.around(this.attemptOf(run), innermost);
+    await result.catch(() => undefined);
+    isOver = true;
+    await handled?.catch(() => undefined);
+    // Whatever an interceptor made of it: the handler was stopped, so its attempt has no result.
+    return wasInterrupted ? INTERRUPTED : result;
+  }
+
+  private attemptOf(run: TaskRun): TaskAttempt {
+    return (run.attempt ??= { task: snapshotOf(run.task), context: this.contextOf(run) });
+  }
+
+  private contextOf(run: TaskRun): TaskContext {
+    return (run.context ??= new TaskRunContext(run, this.shared, this.history));
+  }
+
   private async call(run: TaskRun): Promise<unknown> {
     const { handler, slot, validated, task } = run.start;
     const checked = validated === undefined ? this.inputOf(run) : validated.value;
     const input = validated === undefined && isThenable(checked) ? await checked : checked;
-    const made = handler.instance();
+    const made = handler.instance(() => this.attemptOf(run));
     const instance = isThenable(made) ? await made : made;
     if (run.isAborted) return INTERRUPTED;
     if (instance.recover !== undefined && (task.resume === 'crash' || task.resume === 'shutdown')) {
@@ -61,7 +94,7 @@ export class AttemptRunner {
       if (run.isAborted) return INTERRUPTED;
     }
     slot.recovered();
-    const returned: unknown = instance.handle(input, new TaskRunContext(run, this.shared, this.history));
+    const returned: unknown = instance.handle(input, this.contextOf(run));
     const result = isThenable(returned) ? await returned : returned;
     return isGenerator(result) ? pump(result, run, this.shared) : result;
   }

@@ -15,6 +15,7 @@ import { AttemptRunner } from './attempt-runner.js';
 import { Dispatcher, type LocalWorkSource, type StartedWork } from '../engines/local/queue/dispatcher.js';
 import { ExecutionCounters } from './execution-counters.js';
 import { ExecutionEnvironment } from './execution-environment.js';
+import { InterceptorChain } from '../handlers/interceptor-chain.js';
 import { HandlerRegistry } from '../handlers/handler-registry.js';
 import { Heartbeat } from './heartbeat.js';
 import { IdleWatch } from './idle-watch.js';
@@ -57,11 +58,12 @@ export class ExecutorService {
     @Inject(TASK_HISTORY) history: TaskHistory,
     @Inject(WORK_SOURCE) private readonly source: LocalWorkSource,
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
+    @Inject(InterceptorChain) interceptors: InterceptorChain,
   ) {
     this.shared = { env, facts, counters: new ExecutionCounters() };
     this.idle = new IdleWatch(env.clock, () => this.runs.size === 0 && this.dispatcher.startingCount === 0);
     this.names = new HandlerNames(registry, source, env.logger);
-    this.runner = new AttemptRunner(this.shared, history, this.scope, () => this.phase !== 'running');
+    this.runner = new AttemptRunner(this.shared, history, interceptors, this.scope, () => this.phase !== 'running');
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
     this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
@@ -213,12 +215,10 @@ export class ExecutorService {
     if (this.haltReason !== undefined) run.abort('halted', this.haltReason);
     else if (this.phase === 'aborting' || this.phase === 'stopped') run.abort('shutdown', new ShuttingDownError());
     else if (this.facts.cancelRequestOf(task.id) != null) run.abort('cancel', new TaskCancelledError(snapshotOf(task)));
-    void inOwnContext(this.performer, run); // never rejects
+    void inOwnContext(this.perform, run); // never rejects
   }
 
-  private readonly performer = (run: TaskRun): Promise<void> => this.perform(run);
-
-  private async perform(run: TaskRun): Promise<void> {
+  private readonly perform = async (run: TaskRun): Promise<void> => {
     try {
       await this.report.span(run, async (span) => {
         const settlement = await this.runner.attempt(run);
@@ -232,7 +232,7 @@ export class ExecutorService {
     } finally {
       this.ended(run);
     }
-  }
+  };
 
   private waitAgain(task: TaskState): void {
     if (this.phase === 'running') this.enqueue(task);

@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import type { WorkSource } from '../contracts/work-source.interface.js';
+import { HOW_TO_REGISTER } from '../errors/request.errors.js';
 import type { HandlerRegistry } from '../handlers/handler-registry.js';
 
 /** Tells the queue which tasks can run, and warns of those that wait for a handler: once per name, and not while names are still added. */
@@ -22,7 +23,7 @@ export class HandlerNames {
     if (this.registry.get(name) !== undefined || this.warned.has(name)) return;
     if (!this.isOpen) return void this.early.add(name);
     this.warned.add(name);
-    this.logger.warn(`Tasks named "${name}" wait: no handler of that name is defined in this process.`);
+    this.logger.warn(`Tasks named "${name}" wait: no handler of that name is defined in this process. ${HOW_TO_REGISTER}`);
   }
 
   /** The start: who defines a name later is warned until then. */

@@ -2,6 +2,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { Timer } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
+import type { TaskAttempt, TaskContext } from '../contracts/task-handler.interface.js';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { TaskErrorInfo } from '../contracts/task.interface.js';
 import type { TelemetryAttributes } from '../contracts/telemetry.interface.js';
@@ -51,7 +52,10 @@ export class TaskRun implements OutputOwner {
   readonly startedAt: number;
 
   private controller: AbortController | undefined;
-  /** Where the signal was first asked for: who aborts may be anybody, such as an administrator's request. */
+  /** Both are made when they are first needed, once per run. */
+  context: TaskContext | undefined;
+  attempt: TaskAttempt | undefined;
+  /** Where the handler is called, or the signal was first asked for: who aborts may be anybody, such as an administrator's request. */
   private listeners: AsyncResource | undefined;
   private abortReason: unknown;
   private output: RunOutput | undefined;
@@ -76,10 +80,15 @@ export class TaskRun implements OutputOwner {
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
-      this.listeners = callerContext();
+      this.listeners ??= callerContext();
       if (this.isAborted) this.controller.abort(this.abortReason);
     }
     return this.controller.signal;
+  }
+
+  /** Interceptors may have opened a context: whoever listens for the signal is called back in it. */
+  listensHere(): void {
+    this.listeners = callerContext();
   }
 
   /** What the signal fired with first. */

@@ -38,11 +38,23 @@ export const callerContext = (): AsyncResource => new AsyncResource('TaskflowCal
 
 /** The same object, each method called in an empty context: it works for many callers, and opens what outlives the first of them. */
 export function inOwnContexts<T extends object>(target: T): T {
-  return new Proxy(target, {
-    get(object, key) {
-      const member: unknown = Reflect.get(object, key, object);
-      if (typeof member !== 'function') return member;
-      return (...args: unknown[]): unknown => inOwnContext((given) => Reflect.apply(member, object, given) as unknown, args);
-    },
-  });
+  const wrapped = Object.create(target) as T;
+  for (const key of methodsOf(target)) {
+    const value = (...args: unknown[]): unknown =>
+      inOwnContext((given) => Reflect.apply(Reflect.get(target, key) as (...given: unknown[]) => unknown, target, given), args);
+    Object.defineProperty(wrapped, key, { value, writable: true, configurable: true });
+  }
+  return wrapped;
+}
+
+function methodsOf(target: object): Set<PropertyKey> {
+  const keys = new Set<PropertyKey>();
+  for (
+    let owner: object | null = target;
+    owner !== null && owner !== Object.prototype;
+    owner = Object.getPrototypeOf(owner) as object | null
+  )
+    for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(owner)))
+      if (typeof value === 'function' && key !== 'constructor') keys.add(key);
+  return keys;
 }

@@ -9,6 +9,7 @@ import type { TaskState } from '../../lib/domain/task-state.js';
 import type { LocalWorkSource } from '../../lib/engines/local/queue/dispatcher.js';
 import { ExecutionEnvironment, type ExecutionSettings } from '../../lib/executor/execution-environment.js';
 import { ExecutorService } from '../../lib/executor/executor.service.js';
+import { InterceptorChain } from '../../lib/handlers/interceptor-chain.js';
 import { HandlerRegistry } from '../../lib/handlers/handler-registry.js';
 import { FactPortDouble } from './fact-port-double.js';
 import { FakeClock, FakeIdSource, settle } from './fake-clock.js';
@@ -148,6 +149,7 @@ export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
   readonly telemetry = new TelemetryDouble();
   readonly source: S;
   readonly registry: HandlerRegistry;
+  readonly interceptors = new InterceptorChain();
   readonly executor: ExecutorService;
   readonly warnings: string[] = [];
   readonly errors: unknown[] = [];
@@ -167,7 +169,7 @@ export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
       error: (text: unknown) => this.errors.push(text),
     };
     const env = new ExecutionEnvironment(settings, this.clock, this.idSource, this.telemetry, logger);
-    this.executor = new ExecutorService(env, this.facts, this.facts.history, this.source, this.registry);
+    this.executor = new ExecutorService(env, this.facts, this.facts.history, this.source, this.registry, this.interceptors);
   }
 
   define(name: string, instance: HandlerInstance | HandlerInstance['handle'], options: TaskHandlerOptions = {}): void {

@@ -13,9 +13,8 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values: 'client' | 'testing' | 'health' | 'TaskSse' | 'TaskEvents' | 'LastEventIds' | 'TaskInterceptor' | 'OnTask';
+  values: 'client' | 'testing' | 'health' | 'TaskSse' | 'TaskEvents' | 'LastEventIds' | 'OnTask';
   system: 'submitMany' | 'sseMany';
-  module: 'forFeature';
   rejections: never;
   task: never;
   submit: 'keyReuse';
@@ -25,7 +24,6 @@ type Submit = lib.SubmitParams<unknown>;
 export type ReallyNotYet = [
   Assert<Same<Missing<typeof lib, NotYet['values']>, never>>,
   Assert<Same<Missing<lib.TaskSystem, NotYet['system']>, never>>,
-  Assert<Same<Missing<typeof lib.TaskflowModule, NotYet['module']>, never>>,
   Assert<Same<Missing<Rejections<lib.TaskSystemStats>, NotYet['rejections']>, never>>,
   Assert<Same<Missing<lib.Task, NotYet['task']>, never>>,
   Assert<Same<Missing<Submit, NotYet['submit']>, never>>,
@@ -62,6 +60,7 @@ export type MadeAndRead = [
   Assert<Same<lib.RecoveryOutcome<{ a: 1 }>, api.RecoveryOutcome<{ a: 1 }>>>,
   Assert<Same<lib.HandlerResult<{ a: 1 }>, api.HandlerResult<{ a: 1 }>>>,
   Assert<Same<lib.TaskHandler<{ a: 1 }, { b: 1 }>, api.TaskHandler<{ a: 1 }, { b: 1 }>>>,
+  Assert<Same<lib.TaskInterceptor, api.TaskInterceptor>>,
   Assert<Same<lib.TaskDefinition<{ a: 1 }, { b: 1 }>, api.TaskDefinition<{ a: 1 }, { b: 1 }>>>,
   Assert<Same<lib.RetryOptions, api.RetryOptions>>,
   Assert<Same<lib.StandardSchema<1>, api.StandardSchema<1>>>,
@@ -92,7 +91,7 @@ export type Read = [
 /** Every value of the contract: functions as they are, classes by their static members and instances (users construct few of them). */
 type Instance<I> = I extends { getStats(): unknown } ? System<I, NotYet['system']> : I;
 type Shape<T> = T extends abstract new (...args: never[]) => infer I
-  ? { instance: Instance<I>; statics: { [K in Exclude<keyof T, 'prototype' | 'is' | NotYet['module']>]: T[K] } }
+  ? { instance: Instance<I>; statics: { [K in Exclude<keyof T, 'prototype' | 'is'>]: T[K] } }
   : T extends (...args: infer Args) => Promise<infer I extends { getStats(): unknown }>
     ? (...args: Args) => Promise<Instance<I>>
     : T;

@@ -3,11 +3,13 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Inject, Injectable, Logger, Module, Scope, type ModuleMetadata } from '@nestjs/common';
 import { DiscoveryModule, REQUEST } from '@nestjs/core';
 import { Test, type TestingModule, type TestingModuleBuilder } from '@nestjs/testing';
+import type { TaskAttempt } from '../../../lib/contracts/task-handler.interface.js';
 import { TaskHandler } from '../../../lib/handlers/task-handler.decorator.js';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 import type { HandlerDefinition } from '../../../lib/handlers/handler-registry.js';
 import { TaskHandlerDefinitions } from '../../../lib/handlers/task-handler.definitions.js';
-import { TaskHandlerExplorer } from '../../../lib/handlers/task-handler.explorer.js';
+import { AttemptProviders } from '../../../lib/handlers/attempt-providers.js';
+import { ProviderExplorer } from '../../../lib/handlers/provider-explorer.js';
 
 @Injectable()
 class Mailer {
@@ -35,6 +37,8 @@ class PerRequest {
   }
 }
 
+const request = (): TaskAttempt => ({}) as TaskAttempt;
+
 describe('TaskHandlerDefinitions', () => {
   let module: TestingModule | undefined;
   afterEach(async () => {
@@ -48,7 +52,7 @@ describe('TaskHandlerDefinitions', () => {
   ): Promise<HandlerDefinition[]> {
     @Module({ ...metadata, providers: [Mailer, ...(metadata.providers ?? [])] })
     class AppModule {}
-    const providers = [TaskHandlerExplorer, TaskHandlerDefinitions];
+    const providers = [ProviderExplorer, AttemptProviders, TaskHandlerDefinitions];
     module = await change(Test.createTestingModule({ imports: [DiscoveryModule, AppModule], providers })).compile();
     return module.get(TaskHandlerDefinitions).all();
   }
@@ -61,7 +65,7 @@ describe('TaskHandlerDefinitions', () => {
   it('finds a class without @Injectable, with its dependencies', async () => {
     const [definition] = await definitions({ providers: [SendEmail] });
     expect(definition).toMatchObject({ name: 'send-email', options: { timeoutMs: 5 }, handlerClass: SendEmail });
-    const instance = await definition!.instance();
+    const instance = await definition!.instance(request);
     await expect(instance.handle({ to: 'a' }, undefined as never)).resolves.toBe('sent to a');
     expect(module!.get(Mailer, { strict: false }).sent).toEqual([{ to: 'a' }]);
   });
@@ -73,7 +77,7 @@ describe('TaskHandlerDefinitions', () => {
   ])('finds a provider by %s', async (_form, provider) => {
     const found = await definitions({ providers: [provider] });
     expect(found.map(({ name, handlerClass }) => [name, handlerClass])).toEqual([['send-email', SendEmail]]);
-    expect(await found[0]!.instance()).toBe(module!.get('x', { strict: false }));
+    expect(await found[0]!.instance(request)).toBe(module!.get('x', { strict: false }));
   });
 
   it('finds an alias once, where it points to', async () => {
@@ -84,16 +88,16 @@ describe('TaskHandlerDefinitions', () => {
     const double = { handle: jest.fn() };
     const [definition] = await definitions({ providers: [SendEmail] }, (builder) => builder.overrideProvider(SendEmail).useValue(double));
     expect(definition?.handlerClass).toBe(SendEmail);
-    expect(await definition!.instance()).toBe(double);
+    expect(await definition!.instance(request)).toBe(double);
   });
 
   it('makes a request-scoped handler anew for each attempt, and injects the request', async () => {
     const [definition] = await definitions({ providers: [PerRequest] });
     const [first, second] = [
-      await definition!.instance({ taskId: 1 }),
-      await definition!.instance({ taskId: 2 }),
+      await definition!.instance(() => ({ task: 1 }) as never),
+      await definition!.instance(() => ({ task: 2 }) as never),
     ] as unknown as PerRequest[];
-    expect([first!.request, second!.request]).toEqual([{ taskId: 1 }, { taskId: 2 }]);
+    expect([first!.request, second!.request]).toEqual([{ task: 1 }, { task: 2 }]);
     expect(first!.mailer).toBe(second!.mailer);
     expect(first!.mailer).toBeInstanceOf(Mailer);
   });
@@ -114,11 +118,11 @@ describe('TaskHandlerDefinitions', () => {
     }
     const found = await definitions({ providers: [Tenant, Dependent, Transient] });
     const [dependent, transient] = found as [HandlerDefinition, HandlerDefinition];
-    const made = (await dependent.instance({})) as unknown as Dependent;
+    const made = (await dependent.instance(request)) as unknown as Dependent;
     expect(made.tenant).toBeInstanceOf(Tenant);
-    expect(await dependent.instance({})).not.toBe(made);
-    expect(await transient.instance({})).toMatchObject({ made: true });
-    expect(await transient.instance({})).not.toBe(await transient.instance({}));
+    expect(await dependent.instance(request)).not.toBe(made);
+    expect(await transient.instance(request)).toMatchObject({ made: true });
+    expect(await transient.instance(request)).not.toBe(await transient.instance(request));
   });
 
   it('finds handlers of every module, one class once, and says which of two modules runs it', async () => {
