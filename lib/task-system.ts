@@ -144,7 +144,7 @@ export class TaskSystem {
   async result<R = any>(ref: TaskRef, options: OwnerOption & { signal?: AbortSignal | undefined } = {}): Promise<R> {
     const owner = this.misuse.ownerOf(options, ['signal']);
     await this.readiness.wait();
-    this.lifecycle.warnOfEarlyWait();
+    this.lifecycle.awaited();
     return (await this.streams.result(await this.resolver.locate(ref, owner), options.signal)) as R;
   }
 

@@ -5,7 +5,7 @@ import type { Clock } from './contracts/clock.interface.js';
 import type { TaskStore } from './contracts/task-store.interface.js';
 import type { ShutdownOptions, TaskSystemStats } from './contracts/task-system.interface.js';
 import { ShuttingDownError } from './errors/admission.errors.js';
-import { EventLogCorruptError, EventLogError } from './errors/storage.errors.js';
+import { EventLogError } from './errors/storage.errors.js';
 import { EventLogService } from './engines/local/wal/event-log.service.js';
 import { ExecutorService } from './executor/executor.service.js';
 import { Ledger } from './engines/local/ledger/ledger.service.js';
@@ -21,6 +21,7 @@ import { DatabaseCatchUp, refusalOf } from './engines/local/startup/database-cat
 import { Homecoming } from './engines/local/startup/homecoming.service.js';
 import { Housekeeping } from './engines/local/startup/housekeeping.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
+import { StartNotices } from './engines/local/startup/start-notices.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
 import { failpoint } from './primitives/failpoint.js';
@@ -39,7 +40,6 @@ export class TaskflowLifecycle {
   private starting: Promise<void> | undefined;
   private stoppingWork: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
-  private hasWarned = false;
 
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
@@ -52,6 +52,7 @@ export class TaskflowLifecycle {
     private readonly ledger: Ledger,
     private readonly overlay: Overlay,
     private readonly tail: TailRestore,
+    private readonly notices: StartNotices,
     private readonly homecoming: Homecoming,
     private readonly recovery: RecoveryService,
     private readonly catchUp: DatabaseCatchUp,
@@ -103,19 +104,16 @@ export class TaskflowLifecycle {
     return this.stopping;
   }
 
-  /** Whoever waits for a task's end in a hook of the start may keep the start from coming to its end. */
-  warnOfEarlyWait(): void {
-    if (this.current !== 'starting' || this.hasWarned) return;
-    this.hasWarned = true;
-    this.logger.warn(
-      "A result was asked for before the application is up. Tasks run when every provider's onApplicationBootstrap is over: do not await a result in a hook or a factory.",
-    );
+  /** A task's end was asked for. */
+  awaited(): void {
+    if (this.current === 'starting') this.notices.awaitedEarly();
   }
 
   private async openAll(): Promise<void> {
     await this.telemetry.load();
-    this.eventLog.onHalted(({ state }) => {
-      if (state === 'failed') this.halt();
+    this.notices.begin();
+    this.eventLog.onHalted((error) => {
+      if (error.state === 'failed') this.halt(error);
     });
     this.flush.onApplied(({ appliedSeq }) => this.overlay.applied(appliedSeq));
     this.flush.onHalted((error) => this.readiness.halt(refusalOf(error)));
@@ -123,7 +121,7 @@ export class TaskflowLifecycle {
     this.telemetry.gauge('taskflow.eventlog.unflushed_bytes', () => this.eventLog.unflushedBytes);
     this.eventLog.onSync((ms) => this.telemetry.record('taskflow.eventlog.sync_ms', ms));
     const log = await this.eventLog.open(this.ledger);
-    this.tellTorn();
+    this.notices.opened();
     this.streams.start();
     const cursor = await this.catchUp.attach(log);
     await this.tail.fold(cursor === undefined ? log.firstSeq : (cursor?.appliedSeq ?? 0) + 1);
@@ -138,7 +136,7 @@ export class TaskflowLifecycle {
   private async notOpened(error: unknown): Promise<never> {
     const reason = this.stoppingWork === undefined ? error : new ShuttingDownError();
     this.readiness.failed(reason);
-    if (EventLogCorruptError.is(error)) this.logger.error(mendingOf(error, this.options.eventLog.eventLogPath));
+    this.notices.failed(error);
     await this.closeAll();
     this.current = 'stopped';
     throw reason;
@@ -151,21 +149,13 @@ export class TaskflowLifecycle {
     this.current = 'running';
   }
 
-  private tellTorn(): void {
-    const { bytes, copy } = this.eventLog.torn;
-    if (bytes > 0)
-      this.logger.warn(
-        `The event log ended in ${bytes} bytes of an unfinished write, which nobody was told of. They were set aside in ${copy}.`,
-      );
-  }
-
   /** The log failed: nothing can be made durable any more. */
-  private halt(): void {
+  private halt(error: EventLogError): void {
     this.executor.haltAll(
       new EventLogError('failed', 'none', 'The event log failed and takes no more entries, so this run ends without one.'),
     );
     this.ledger.halted();
-    this.logger.error('The event log failed. Running tasks were aborted; they go on when the process is started again on a sound disk.');
+    this.logger.error(`${error.message} Running tasks were aborted; they go on when a process is started on this log, on a sound disk.`);
     if (this.options.eventLog.onFailure === 'exit') process.exit(1);
   }
 
@@ -175,6 +165,7 @@ export class TaskflowLifecycle {
     this.current = 'stopping';
     failpoint('shutdown.begin');
     this.homecoming.stop();
+    this.eventLog.giveUpWaiting();
     // An opening that is under way is let through: what it opened must be closed.
     if (!(await this.hasOpened())) return;
     this.recovery.stop();
@@ -227,5 +218,3 @@ export class TaskflowLifecycle {
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-const mendingOf = ({ message }: Error, path: string): string =>
-  `${message} What is damaged: npx taskflow log verify ${path}. What mends it, and what that would lose: npx taskflow log repair ${path}.`;

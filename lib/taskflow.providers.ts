@@ -54,6 +54,7 @@ import { Homecoming } from './engines/local/startup/homecoming.service.js';
 import { Housekeeping } from './engines/local/startup/housekeeping.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { RetentionService } from './engines/local/startup/retention.service.js';
+import { StartNotices } from './engines/local/startup/start-notices.service.js';
 import { StaleScan } from './engines/local/startup/stale-scan.service.js';
 import { createTaskStore } from './engines/local/storage/repository.factory.js';
 import { StreamService } from './stream/stream.service.js';
@@ -141,6 +142,7 @@ export const taskflowProviders: Provider[] = [
   DeadLetterCount,
   Homecoming,
   DatabaseCatchUp,
+  StartNotices,
   RetentionService,
   StaleScan,
   Housekeeping,

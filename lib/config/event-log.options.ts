@@ -15,8 +15,8 @@ export class EventLogOptions {
   @IsBytes(1) readonly maxUnflushedBytes: number = 1_073_741_824;
   /** With less free space on the disk, submits, `progress` and `custom` are refused. Unit: bytes. Default 512 MiB. */
   @IsBytes(0) readonly minFreeBytes: number = 536_870_912;
-  /** How long a second process waits for the log before it fails. Unit: ms. Default 10 s. */
-  @IsTimerMs(0) readonly lockTimeoutMs: number = 10_000;
+  /** How long a second process waits for the log before it fails. Unit: ms. Default 45 s. */
+  @IsTimerMs(0) readonly lockTimeoutMs: number = 45_000;
   /** After a failed disk sync: 'stay' (reads go on, the status is `degraded`) or 'exit' the process. Default 'stay'. */
   @IsIn(['stay', 'exit']) readonly onFailure: 'stay' | 'exit' = 'stay';
 }

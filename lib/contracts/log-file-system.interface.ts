@@ -13,6 +13,8 @@ export interface VolumeStat {
 
 /** A socket that says, as long as the process lives, that the log is held. */
 export interface LockSocket {
+  /** False once its file is gone from the folder, by whoever's hand: then it keeps nobody out any more. */
+  isPresent(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -42,6 +44,9 @@ export interface LogFileSystem {
   isWritable(path: string): Promise<boolean>;
   /** Listens on a socket file in the folder; whoever connects is told the greeting. Rejects with EADDRINUSE when the name is taken. */
   listen(folder: string, name: string, greeting: () => string): Promise<LockSocket>;
-  /** The greeting of whoever listens (empty when it does not answer), or null: nobody does (ECONNREFUSED, ENOENT; nothing else means free). */
+  /**
+   * The greeting of whoever listens (empty when it does not answer), or null: nobody does (ECONNREFUSED, ENOENT; nothing else means free).
+   * Rejects with EACCES or EPERM when this user may not ask.
+   */
   greet(folder: string, name: string): Promise<string | null>;
 }

@@ -89,6 +89,8 @@ export interface TaskStore {
   isKnown(home: string): Promise<boolean>;
   /** Says that this process holds this home, and still lives. */
   beat(home: string, owner: string, at: number): Promise<void>;
+  /** Says that this process ended in order; nothing where another one holds the home by now. */
+  leave(home: string, owner: string): Promise<void>;
   deadEntryCount(home: string): Promise<number>;
   healthCheck(): Promise<boolean>;
   close(): Promise<void>;
@@ -124,9 +126,12 @@ export interface Projector {
   close(): Promise<void>;
 }
 
-/** Where a custom repository's cursor is kept: `flush-cursor.json` in the log folder. */
+/** Where a custom repository's cursor is kept: a file in the log folder. */
 export interface CursorFile {
   read(): Promise<FlushCursor | null>;
-  /** Durable when it resolves: temp file, fsync, rename, fsync of the folder. */
-  write(cursor: FlushCursor): Promise<void>;
+  /**
+   * Durable when it resolves: temp file, fsync, rename, fsync of the folder. Rejects once another process may hold the log.
+   * @param check is given what is stored right before; throws to leave it as it is.
+   */
+  write(cursor: FlushCursor, check?: (stored: FlushCursor | null) => void): Promise<void>;
 }

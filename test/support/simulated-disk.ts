@@ -233,7 +233,10 @@ export class SimulatedDisk implements LogFileSystem {
   async listen(folderPath: string, name: string, greeting: () => string): Promise<LockSocket> {
     await this.operation('listen', `${folderPath}/${name}`);
     this.sockets.set(`${folderPath}/${name}`, greeting);
-    return { close: async () => void this.sockets.delete(`${folderPath}/${name}`) };
+    return {
+      isPresent: async () => this.sockets.has(`${folderPath}/${name}`),
+      close: async () => void this.sockets.delete(`${folderPath}/${name}`),
+    };
   }
 
   async greet(folderPath: string, name: string): Promise<string | null> {

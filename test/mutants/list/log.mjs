@@ -136,8 +136,30 @@ export const LOG_MUTANTS = [
     promise: 'P12',
     breaks: 'Whoever holds the log is not looked for.',
     file: 'lib/engines/local/wal/log-lock.ts',
-    edits: [['      if (greeting !== null) return { greeting, stale };\n', '']],
+    edits: [['      if (holder !== null) return { holder, stale };\n', '']],
     test: ['test/storage/event-log/log-lock.spec.ts', 'refuses the second one, saying who holds the log and where'],
+  },
+  {
+    id: 'acknowledge-without-lock',
+    promise: 'P12',
+    breaks: 'An entry is acknowledged though the lock was removed, and another process may have read the log before it.',
+    file: 'lib/engines/local/wal/segment-writer.ts',
+    edits: [['await Promise.all([this.fs.fdatasync(this.file.fd), this.lock.requireHeld()]);', 'await this.fs.fdatasync(this.file.fd);']],
+    test: [
+      'test/storage/event-log/log-lock.spec.ts',
+      'acknowledges nothing once its lock was removed, and another one opens all that it had acknowledged',
+    ],
+  },
+  {
+    id: 'change-after-close',
+    promise: 'P12',
+    breaks: "A process that gave the log up still writes its custom repository's cursor.",
+    file: 'lib/engines/local/wal/log-tenure.ts',
+    edits: [['if (this.isOver) throw', 'if (this.underWay.size < 0) throw']],
+    test: [
+      'test/storage/event-log/segment-tail.spec.ts',
+      'is written while the log is held, and never after: a write under way is waited for',
+    ],
   },
   {
     id: 'delete-segment-early',

@@ -154,6 +154,31 @@ describe('the cursor file of a custom repository', () => {
     }
   });
 
+  it('is one for each log of a folder; one that was written under the common name is still found', async () => {
+    const { disk } = await log(900);
+    const [mail, jobs] = ['mail', 'jobs'].map((name) => new LogCursorFile(disk, `/data/log/${name}.log`));
+    await mail!.write({ ...cursor, logId: 'mail' });
+    await jobs!.write({ ...cursor, logId: 'jobs' });
+    expect((await mail!.read())?.logId).toBe('mail');
+    expect((await jobs!.read())?.logId).toBe('jobs');
+    disk.put('/data/log/flush-cursor.json', Buffer.from(JSON.stringify(cursor)));
+    expect(await new LogCursorFile(disk, '/data/log/old.log').read()).toEqual(cursor);
+    expect((await mail!.read())?.logId).toBe('mail');
+  });
+
+  it('is written while the log is held, and never after: a write under way is waited for', async () => {
+    const { disk, fixture } = await log(900);
+    const file = new LogCursorFile(disk, LOG_PATH, fixture.log.whileHeld);
+    await file.write(cursor);
+    const written = file.write({ ...cursor, appliedSeq: 8 });
+    await Promise.resolve();
+    await Promise.resolve();
+    await fixture.log.close();
+    await written;
+    await expect(file.write({ ...cursor, appliedSeq: 9 })).rejects.toMatchObject({ name: 'EventLogError', state: 'closed' });
+    expect(await file.read()).toEqual({ ...cursor, appliedSeq: 8 });
+  });
+
   it('is the old one or the new one wherever the power fails, and the new one once the write resolved', async () => {
     const random = seededRandom(SEED);
     let crashes = 0;

@@ -11,7 +11,7 @@ const DEFAULTS = {
     retentionCount: 5,
     maxUnflushedBytes: 1024 ** 3,
     minFreeBytes: 512 * 1024 ** 2,
-    lockTimeoutMs: 10_000,
+    lockTimeoutMs: 45_000,
     onFailure: 'stay',
   },
   flush: {
@@ -49,7 +49,7 @@ const DEFAULTS = {
     retry: { maxAttempts: 3, initialDelayMs: 1000, maxDelayMs: 30_000, backoffMultiplier: 2, jitter: true },
   },
   recovery: { staleThresholdMs: 30_000, scanIntervalMs: 10_000, maxConcurrentRecoveries: 5, maxRecoveriesPerTask: 5 },
-  shutdown: { timeoutMs: 30_000, forceKillTimeoutMs: 5_000 },
+  shutdown: { timeoutMs: 20_000, forceKillTimeoutMs: 5_000 },
   limits: { maxInputBytes: 256 * 1024, maxEventBytes: 64 * 1024, maxResultBytes: 1024 ** 2, maxDepth: 64 },
   retention: { completedTtlMs: 7 * 86_400_000, failedTtlMs: 30 * 86_400_000, sweepIntervalMs: 60_000 },
 };

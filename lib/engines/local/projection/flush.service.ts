@@ -79,7 +79,7 @@ export class FlushService {
     this.telemetry.gauge('taskflow.flush.lag_ms', () => this.lag.lagMs(this.clock.now()));
     void this.dateBacklog(log, watermark.seq);
     void this.countDeadEntries();
-    this.flusher = this.flushers.create(log, this.store);
+    this.flusher = this.flushers.create(log, this.store, this.eventLog.whileHeld);
     this.eventLog.onDurable((durable) => this.durable(durable));
     this.flusher.start(watermark, this.listener);
   }

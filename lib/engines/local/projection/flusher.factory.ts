@@ -10,6 +10,7 @@ import type { TaskStore } from '../../../contracts/task-store.interface.js';
 import { LogCursorFile } from '../wal/cursor-file.js';
 import { LogFolder } from '../wal/log-folder.js';
 import { isFile } from '../wal/file-presence.js';
+import type { WhileHeld } from '../wal/log-tenure.js';
 import { SegmentTail } from '../wal/segment-tail.js';
 import { projectorConfigOf } from '../storage/projector-config.js';
 import { createProjector } from '../storage/repository.factory.js';
@@ -32,15 +33,15 @@ export class FlusherFactory {
     private readonly logger: FlushLogger,
   ) {}
 
-  /** @param store what a custom repository's rows are read through. */
-  create(log: OpenedLog, store: TaskStore): Flusher {
+  /** @param store what a custom repository's rows are read through. @param whileHeld how its cursor is written. */
+  create(log: OpenedLog, store: TaskStore, whileHeld: WhileHeld): Flusher {
     const repository = this.options.flush.worker === 'inline' ? undefined : projectorConfigOf(this.options.repository);
     const loop = this.loopOptions(log);
-    if (repository === undefined) return this.inline(loop, store);
+    if (repository === undefined) return this.inline(loop, store, whileHeld);
     const file = workerFile();
     if (file !== undefined) return this.inProcess(file, { loop, repository });
     this.logger.workerMissing();
-    return this.inline(loop, store);
+    return this.inline(loop, store, whileHeld);
   }
 
   private loopOptions(log: OpenedLog): FlushLoopOptions {
@@ -59,12 +60,12 @@ export class FlusherFactory {
     };
   }
 
-  private inline(loop: FlushLoopOptions, store: TaskStore): InlineFlusher {
+  private inline(loop: FlushLoopOptions, store: TaskStore, whileHeld: WhileHeld): InlineFlusher {
     const { clock, ids, fs } = this;
     const folder = new LogFolder(fs, loop.eventLogPath);
     const ports = { clock, ensureFile: (path: string) => folder.createFile(path), sharesProcessWithLog: true };
     const notices = noticesTo((notice) => this.logger.noticed(notice));
-    const beside = { store, cursorFile: new LogCursorFile(fs, loop.eventLogPath) };
+    const beside = { store, cursorFile: new LogCursorFile(fs, loop.eventLogPath, whileHeld) };
     const projector = createProjector(this.options.repository, ports, notices, beside);
     return new InlineFlusher(loop, { source: new SegmentTail(fs, loop.eventLogPath), projector, clock, ids });
   }

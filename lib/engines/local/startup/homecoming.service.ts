@@ -56,7 +56,7 @@ export class Homecoming {
 
   /** The process ends in order: nobody needs to wait for its next beat. @throws RepositoryError. */
   async leave(): Promise<void> {
-    if (this.store.isOpen) await this.store.beat(this.log.logId, this.log.owner, 0);
+    if (this.store.isOpen) await this.store.leave(this.log.logId, this.log.owner);
   }
 
   /** An empty folder beside unfinished work of a log that nobody holds: most likely the folder was lost, and the work with it. */

@@ -176,6 +176,11 @@ export class TypeOrmTaskStore implements TaskStore {
     await this.guarded(() => this.gate.pass(() => this.connection.run(sql, [home, owner, at])));
   }
 
+  async leave(home: string, owner: string): Promise<void> {
+    const sql = `UPDATE ${this.connection.tables.nodes} SET "beat_at" = 0 WHERE "home" = ? AND "owner" = ?`;
+    await this.guarded(() => this.gate.pass(() => this.connection.run(sql, [home, owner])));
+  }
+
   deadEntryCount(home: string): Promise<number> {
     return this.count(`SELECT COUNT(*) AS n FROM ${this.connection.tables.deadEntries} WHERE "log_id" = ?`, [home]);
   }

@@ -17,7 +17,8 @@ import type { LogEntry } from '../../../contracts/log-entry.interface.js';
 import type { LogFileSystem } from '../../../contracts/log-file-system.interface.js';
 import { EventLogError } from '../../../errors/storage.errors.js';
 import { openError, readError } from './log-failure.js';
-import { LogListeners } from './log-listeners.js';
+import { type LockWaitNotice, LogListeners } from './log-listeners.js';
+import type { WhileHeld } from './log-tenure.js';
 import { openLog, type RunningLog } from './running-log.js';
 
 /** The write-ahead log: the only place where a fact is made. */
@@ -27,6 +28,7 @@ export class EventLogService implements EventLogPort {
   private log: RunningLog | undefined;
   private opening: Promise<OpenedLog> | undefined;
   private closing: Promise<void> | undefined;
+  private isGivenUp = false;
 
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
@@ -145,6 +147,19 @@ export class EventLogService implements EventLogPort {
     this.listeners.halted.push(listener);
   }
 
+  /** Called once, when the opening has waited for another process for a second. */
+  onLockWait(listener: (wait: LockWaitNotice) => void): void {
+    this.listeners.lockWait.push(listener);
+  }
+
+  /** Work on files of the folder that only the holder of the log may do; `close` waits for it. @throws EventLogError when it is too late. */
+  readonly whileHeld: WhileHeld = (work) => (this.log === undefined ? Promise.reject(notOpen()) : this.log.tenure.run(work));
+
+  /** An opening that waits for another process waits no longer. */
+  giveUpWaiting(): void {
+    this.isGivenUp = true;
+  }
+
   close(): Promise<void> {
     this.closing ??= this.stop();
     return this.closing;
@@ -157,6 +172,8 @@ export class EventLogService implements EventLogPort {
         synced: (elapsedMs) => this.listeners.notifySynced(elapsedMs),
         changed: () => this.acceptanceChanged(),
         halted: (error) => this.listeners.notifyHalted(error),
+        waiting: (directory, holder, timeoutMs) => this.listeners.notifyLockWait({ directory, holder, timeoutMs }),
+        isGivenUp: () => this.isGivenUp,
       });
     } catch (error) {
       throw openError(error);

@@ -4,6 +4,7 @@ import { EventLogError, EventLogFullError } from '../../../errors/storage.errors
 import { type Batch, CommitQueue } from './commit-queue.js';
 import { messageOf } from './disk-error.js';
 import { type BuiltFrame, FrameBuilder, type FrameStamp } from './frame-builder.js';
+import type { HeldLock } from './log-lock.js';
 import type { SegmentWriter } from './segment-writer.js';
 import type { SpaceWatch } from './space-watch.js';
 import { failpoint } from '../../../primitives/failpoint.js';
@@ -36,6 +37,7 @@ export class GroupCommitter<G extends LogGroup> {
   constructor(
     private readonly writer: SegmentWriter,
     private readonly space: SpaceWatch,
+    private readonly lock: HeldLock,
     private readonly clock: Clock,
     private readonly owner: string,
     private readonly sink: FrameSink<G>,
@@ -68,7 +70,7 @@ export class GroupCommitter<G extends LogGroup> {
     return this.queue.withdraw(match);
   }
 
-  /** Rotates an old file also when nothing is appended. */
+  /** Rotates an old file, and looks after the lock, also when nothing is appended. */
   wake(): void {
     if (this.isRunning || this.failure !== undefined) return;
     this.isRunning = true;
@@ -101,6 +103,7 @@ export class GroupCommitter<G extends LogGroup> {
 
   private async commit(): Promise<void> {
     if (this.queue.isEmpty) {
+      await this.lock.requireHeld();
       if (!this.isClosing && this.writer.isDue(0)) await this.rotate([]);
       return;
     }

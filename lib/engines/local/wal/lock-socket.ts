@@ -24,9 +24,13 @@ function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** What the listener says, '' when it says nothing in time, null when nobody listens. */
+/** Does not prove that nobody is there, and no waiting mends it. */
+const FORBIDDEN = new Set(['EACCES', 'EPERM']);
+const FREE = new Set(['ECONNREFUSED', 'ENOENT']);
+
+/** What the listener says, '' when it says nothing in time, null when nobody listens. Rejects where this user may not ask. */
 export function greetSocket(path: string): Promise<string | null> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let heard = '';
     const socket = connect({ path });
     const settle = (answer: string | null): void => {
@@ -40,7 +44,10 @@ export function greetSocket(path: string): Promise<string | null> {
       if (heard.length > MAX_GREETING_CHARS) settle(heard.slice(0, MAX_GREETING_CHARS));
     });
     socket.on('end', () => settle(heard));
-    // Anything but these two (EAGAIN: its backlog is full; EACCES) does not prove that nobody is there.
-    socket.on('error', (error: NodeJS.ErrnoException) => settle(error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? null : heard));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (FORBIDDEN.has(error.code ?? '')) reject(error);
+      // Anything else (EAGAIN: its backlog is full) does not prove that nobody is there.
+      else settle(FREE.has(error.code ?? '') ? null : heard);
+    });
   });
 }

@@ -25,7 +25,8 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
 const DIGITS = 16;
 export const TEMPORARY = '.tmp';
 
-const refuse = (message: string): ConfigValidationError => new ConfigValidationError([{ path: 'eventLog.eventLogPath', message }]);
+/** The folder cannot hold a log. */
+export const refuse = (message: string): ConfigValidationError => new ConfigValidationError([{ path: 'eventLog.eventLogPath', message }]);
 
 /** Names, and the folder that they are in. `./.taskflow/events.log` stands for `./.taskflow/events-<first seq>.log`. */
 export class LogFolder {

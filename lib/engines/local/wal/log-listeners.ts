@@ -1,6 +1,13 @@
 import type { Watermark } from '../../../contracts/event-log.interface.js';
 import type { EventLogError } from '../../../errors/storage.errors.js';
 
+/** Who holds the log, where, and how long an opening waits at most. */
+export interface LockWaitNotice {
+  readonly directory: string;
+  readonly holder: string;
+  readonly timeoutMs: number;
+}
+
 type Kind = 'bulk' | 'lifecycle';
 
 /** Who wants to know what. Listeners must not throw. */
@@ -8,6 +15,7 @@ export class LogListeners {
   readonly durable: ((watermark: Watermark) => void)[] = [];
   readonly synced: ((elapsedMs: number) => void)[] = [];
   readonly halted: ((error: EventLogError) => void)[] = [];
+  readonly lockWait: ((wait: LockWaitNotice) => void)[] = [];
   private waiting: { readonly kind: Kind; readonly callback: () => void }[] = [];
   private hasHalted = false;
 
@@ -16,6 +24,9 @@ export class LogListeners {
   }
   notifySynced(elapsedMs: number): void {
     for (const listener of this.synced) listener(elapsedMs);
+  }
+  notifyLockWait(wait: LockWaitNotice): void {
+    for (const listener of this.lockWait) listener(wait);
   }
   notifyHalted(error: EventLogError): void {
     if (this.hasHalted) return;

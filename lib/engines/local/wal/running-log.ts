@@ -6,7 +6,8 @@ import { BlockCache } from './block-cache.js';
 import { EntryReader } from './entry-reader.js';
 import { type CommitterHooks, GroupCommitter } from './group-committer.js';
 import { LogFolder } from './log-folder.js';
-import { LogLock } from './log-lock.js';
+import { LogLock, type LockWait } from './log-lock.js';
+import { LogTenure } from './log-tenure.js';
 import { LogRecovery, type RecoveredLog } from './log-recovery.js';
 import { SegmentCatalog } from './segment-catalog.js';
 import { SegmentDescriptors } from './segment-descriptors.js';
@@ -28,6 +29,7 @@ export class RunningLog {
   readonly reader: EntryReader;
   readonly retention: SegmentRetention;
   readonly space: SpaceWatch;
+  readonly tenure: LogTenure;
   readonly committer: GroupCommitter<LogGroup>;
   private readonly descriptors: SegmentDescriptors;
   private readonly writer: SegmentWriter;
@@ -46,12 +48,13 @@ export class RunningLog {
     this.descriptors = new SegmentDescriptors(fs, folder);
     this.reader = new EntryReader(folder, catalog, new BlockCache(fs, folder, this.descriptors));
     this.retention = new SegmentRetention(fs, folder, catalog, this.descriptors, options.retentionCount);
-    this.writer = new SegmentWriter(fs, folder, catalog, clock, options, recovered.logId, recovered.file);
+    this.tenure = new LogTenure(lock);
+    this.writer = new SegmentWriter(fs, folder, catalog, clock, options, recovered.logId, recovered.file, lock);
     this.space = new SpaceWatch(fs, folder, catalog, clock, options, () => {
       hooks.changed();
       this.committer.wake();
     });
-    this.committer = new GroupCommitter(this.writer, this.space, clock, owner, sink, hooks, recovered.lastAt);
+    this.committer = new GroupCommitter(this.writer, this.space, lock, clock, owner, sink, hooks, recovered.lastAt);
   }
 
   /** The one that takes the writes. */
@@ -69,19 +72,20 @@ export class RunningLog {
     failpoint('shutdown.after-seal');
     await this.writer.release();
     await this.descriptors.closeAll();
+    await this.tenure.end();
     await this.lock.release();
     failpoint('shutdown.unlocked');
   }
 }
 
-export async function openLog(parts: LogParts, sink: FrameSink, hooks: CommitterHooks): Promise<RunningLog> {
+export async function openLog(parts: LogParts, sink: FrameSink, hooks: CommitterHooks & LockWait): Promise<RunningLog> {
   const { fs, clock, ids, options } = parts;
   const folder = new LogFolder(fs, options.eventLogPath);
   await folder.prepare();
   const lock = new LogLock(fs, folder, clock, ids);
   const chance = ids.uuid().slice(-8);
   const since = new Date(clock.now()).toISOString();
-  await lock.acquire(options.lockTimeoutMs, () => ({ pid: process.pid, owner: chance, since }));
+  await lock.acquire(options.lockTimeoutMs, () => ({ pid: process.pid, owner: chance, since }), hooks);
   try {
     const catalog = new SegmentCatalog();
     const recovered = await new LogRecovery(fs, folder, catalog).run(() => ids.uuid());

@@ -5,6 +5,7 @@ import { codeOf, isFull, messageOf } from './disk-error.js';
 import { encodeSeal, MAX_MARK_BYTES } from './frame.codec.js';
 import type { BuiltFrame } from './frame-builder.js';
 import { type LogFolder, writeFully } from './log-folder.js';
+import type { HeldLock } from './log-lock.js';
 import type { SegmentCatalog } from './segment-catalog.js';
 import { discardSegmentFile, openSegmentFile, type OpenSegmentFile, SegmentFileError } from './segment-file.js';
 import type { Segment } from './segment.js';
@@ -34,6 +35,7 @@ export class SegmentWriter {
     private readonly limits: RotationLimits,
     private readonly logId: string,
     private file: OpenSegmentFile,
+    private readonly lock: HeldLock,
   ) {
     this.openedAt = clock.monotonic();
   }
@@ -61,8 +63,10 @@ export class SegmentWriter {
     }
   }
 
-  sync(): Promise<void> {
-    return this.fs.fdatasync(this.file.fd);
+  /** What was written is durable, and whoever opens this log next reads it. @throws also once the lock is gone. */
+  async sync(): Promise<void> {
+    // The look beside the sync, which takes longer: what counts is that it comes after the write.
+    await Promise.all([this.fs.fdatasync(this.file.fd), this.lock.requireHeld()]);
   }
 
   /** The frame is durable now. */
@@ -106,6 +110,8 @@ export class SegmentWriter {
     await this.sync();
     failpoint('rotation.after-seal-sync');
     segment.seal(seal.crc, seal.line.length);
+    // The name may be that of a file which another process writes to by now.
+    await this.lock.requireHeld();
     await this.fs.rename(next.temporaryPath, this.folder.segmentPath(next.segment.first));
     failpoint('rotation.after-rename');
     await this.fs.fsync(folder);

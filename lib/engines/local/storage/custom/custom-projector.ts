@@ -13,7 +13,7 @@ import { RepositoryError } from '../../../../errors/storage.errors.js';
 import { checkCursor } from '../cursor-rows.js';
 import { BatchLane } from './batch-lane.js';
 import { CustomIdentities } from './custom-identities.js';
-import { cursorIn } from './custom-task-store.js';
+import { cursorIn, ofLog } from './custom-task-store.js';
 import { LimitedRepository } from './limited-repository.js';
 import { StorageWatch } from '../../../../repository/storage-watch.js';
 import { unavailable } from '../../../../repository/database-errors.js';
@@ -50,8 +50,10 @@ export class CustomProjector implements Projector {
     checkCursor(await this.cursor(batch.logId), batch);
     try {
       for (const entries of splitAtPruned(await this.completeEntries(batch.entries))) await this.lane.give(entries);
-      await this.cursorFile.write(batch.to);
+      // Looked at again: the repository may have taken so long that another process holds the log.
+      await this.cursorFile.write(batch.to, (stored) => checkCursor(ofLog(stored, batch.logId), batch));
     } catch (error) {
+      if (!this.isTransient(error)) throw error;
       throw unavailable(error, 'custom repository');
     }
     return { cursor: batch.to, quarantined: 0 };

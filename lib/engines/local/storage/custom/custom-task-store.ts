@@ -156,6 +156,8 @@ export class CustomTaskStore implements TaskStore {
 
   async beat(): Promise<void> {}
 
+  async leave(): Promise<void> {}
+
   async deadEntryCount(): Promise<number> {
     return 0;
   }
@@ -216,9 +218,10 @@ export class CustomTaskStore implements TaskStore {
 
 /** The cursor, if it is of this log. @throws RepositoryError. */
 export async function cursorIn(file: CursorFile, logId: string): Promise<FlushCursor | null> {
-  const cursor = await guarded(() => file.read());
-  return cursor?.logId === logId ? cursor : null;
+  return ofLog(await guarded(() => file.read()), logId);
 }
+
+export const ofLog = (cursor: FlushCursor | null, logId: string): FlushCursor | null => (cursor?.logId === logId ? cursor : null);
 
 const withoutBodies = (state: TaskState): TaskState => changed(state, { input: undefined, result: undefined });
 
