@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { WORK_SOURCE } from './config/taskflow.tokens.js';
+import { WORK_FEED } from './config/taskflow.tokens.js';
 import type { TaskSystemStats } from './contracts/task-system.interface.js';
 import { EventLogService } from './engines/local/wal/event-log.service.js';
-import type { WorkSource } from './contracts/work-source.interface.js';
+import type { WorkFeed } from './contracts/work-feed.interface.js';
 import { ExecutorService } from './executor/executor.service.js';
 import { Overlay } from './engines/local/ledger/overlay.js';
 import { FlushService } from './engines/local/projection/flush.service.js';
@@ -19,7 +19,7 @@ import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 @Injectable()
 export class TaskflowStats {
   constructor(
-    @Inject(WORK_SOURCE) private readonly queue: WorkSource,
+    @Inject(WORK_FEED) private readonly work: WorkFeed,
     private readonly lifecycle: TaskflowLifecycle,
     private readonly executor: ExecutorService,
     private readonly guard: GuardService,
@@ -36,7 +36,7 @@ export class TaskflowStats {
 
   read(): TaskSystemStats {
     const runs = this.executor.stats;
-    const { queued, delayed, parked } = this.queue.size;
+    const { queued, delayed, parked } = this.work.size;
     return {
       status: this.lifecycle.status,
       tasks: {
@@ -44,7 +44,7 @@ export class TaskflowStats {
         delayed,
         running: this.executor.running,
         completed: runs.completed,
-        failed: runs.failed + runs.expired + this.recovery.ended.failed,
+        failed: runs.failed + this.work.expired + this.recovery.ended.failed,
         cancelled: runs.cancelled + this.cancellation.cancelledWaiting + this.recovery.ended.cancelled,
         retried: runs.retried + runs.postponed + runs.released + this.manual.retried,
         recovered: this.recovery.recovered,

@@ -13,6 +13,8 @@ import {
   TASKFLOW_OPTIONS,
   TASKFLOW_OPTIONS_INPUT,
   TELEMETRY,
+  RESIDENT_FACTS,
+  WORK_FEED,
   WORK_SOURCE,
 } from './config/taskflow.tokens.js';
 import { TaskflowOptions } from './config/taskflow.options.js';
@@ -25,6 +27,7 @@ import { NodeFileSystem } from './engines/local/wal/node-file-system.js';
 import { ExecutionEnvironment } from './executor/execution-environment.js';
 import { ExecutorService } from './executor/executor.service.js';
 import { FairQueue } from './engines/local/queue/fair-queue.js';
+import { LocalWorkFeed } from './engines/local/queue/local-work-feed.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
 import { KeyReservations } from './engines/local/ledger/key-reservations.service.js';
 import { Ledger } from './engines/local/ledger/ledger.service.js';
@@ -104,6 +107,8 @@ const ports: Provider[] = [
     },
     inject: [TASKFLOW_OPTIONS, GuardService, CLOCK, HandlerRegistry],
   },
+  { provide: WORK_FEED, useClass: LocalWorkFeed },
+  { provide: RESIDENT_FACTS, useExisting: Ledger },
   { provide: FACT_PORT, useExisting: Ledger },
   { provide: CHANGE_FEED, useExisting: LocalChangeFeed },
   { provide: TASK_HISTORY, useExisting: TaskReader },

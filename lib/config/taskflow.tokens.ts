@@ -11,6 +11,8 @@ export const TASK_HISTORY = Symbol.for('nestjs-taskflow/task-history');
 export const TASK_STORE = Symbol.for('nestjs-taskflow/task-store');
 /** `TaskSystem`, for the floors below it: the streams of `@TaskSse`. */
 export const TASK_MESSAGE_SOURCE = Symbol.for('nestjs-taskflow/task-message-source');
+export const WORK_FEED = Symbol.for('nestjs-taskflow/work-feed');
+export const RESIDENT_FACTS = Symbol.for('nestjs-taskflow/resident-facts');
 export const WORK_SOURCE = Symbol.for('nestjs-taskflow/work-source');
 export const TELEMETRY = Symbol.for('nestjs-taskflow/telemetry');
 /** Any Nest `LoggerService`. */

@@ -1,5 +1,4 @@
 import type { TaskState } from '../domain/task-state.js';
-import type { EntryAddress } from './event-log.interface.js';
 import type { TaskId } from './ids.js';
 import type { TaskStatus } from './task.interface.js';
 import type { EntryType } from './task-event.interface.js';
@@ -54,17 +53,6 @@ export interface FactPort {
   canWrite(task: TaskState): boolean;
   /** The newest durable state, from memory or database. @throws RepositoryError when it cannot be known. */
   load(taskId: TaskId): Promise<TaskState | null>;
-  /**
-   * Reads many tasks at once, with their bodies, and keeps each one that exists resident: release each once. Those that are unknown,
-   * or cannot be read now, are left out. Never rejects.
-   * @param createdOf what `createdOf` said of a task when it began to wait, if it has not been claimed since.
-   */
-  hold(taskIds: readonly TaskId[], createdOf?: (taskId: TaskId) => EntryAddress | undefined): Promise<TaskState[]>;
-  /** Where the `created` of a resident task lies in the log, when that is its only entry. */
-  createdOf(taskId: TaskId): EntryAddress | undefined;
-  /** Keeps the task resident while it has a run; `release` lets go. Counted. */
-  retain(taskId: TaskId): void;
-  release(taskId: TaskId): void;
   /** Resolves when the port takes entries of this kind again; rejects with EventLogError when it never will. */
   whenAccepting(kind: 'bulk' | 'lifecycle'): Promise<void>;
 }

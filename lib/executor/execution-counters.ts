@@ -8,8 +8,6 @@ export class ExecutionCounters {
   retried = 0;
   /** Runs that were put off, at no attempt's cost. */
   postponed = 0;
-  /** Tasks that ended because they had not started in time. */
-  expired = 0;
   /** Released at shutdown, to run at the next start. */
   released = 0;
   /** Runs that ignored their signal for `shutdown.forceKillTimeoutMs`. */
@@ -20,6 +18,4 @@ export class ExecutionCounters {
   runLimitRejections = 0;
   /** Heartbeats that were dropped. */
   droppedHeartbeats = 0;
-  /** Claimed tasks that were put back because they could not be read. */
-  deferred = 0;
 }

@@ -1,18 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT, TASK_HISTORY, WORK_SOURCE } from '../config/taskflow.tokens.js';
+import { FACT_PORT, TASK_HISTORY, WORK_FEED } from '../config/taskflow.tokens.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { TaskId } from '../contracts/ids.js';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { ShutdownOptions } from '../contracts/task-system.interface.js';
-import type { SlotLease } from '../contracts/work-source.interface.js';
+import type { SlotLease, StartedWork, WorkFeed } from '../contracts/work-feed.interface.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError } from '../errors/execution.errors.js';
 import { AttemptRunner } from './attempt-runner.js';
-import { Dispatcher, type LocalWorkSource, type StartedWork } from '../engines/local/queue/dispatcher.js';
 import { ExecutionCounters } from './execution-counters.js';
 import { ExecutionEnvironment } from './execution-environment.js';
 import { InterceptorChain } from '../handlers/interceptor-chain.js';
@@ -24,7 +23,6 @@ import { RunConclusion } from './run-conclusion.js';
 import { RunScope } from './run-scope.js';
 import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
 import { RunReport } from './run-report.js';
-import { workItemOf } from '../engines/local/queue/work-item.js';
 import { inOwnContext } from '../primitives/async-context.js';
 import { failpoint } from '../primitives/failpoint.js';
 
@@ -48,7 +46,6 @@ export class ExecutorService {
   private readonly shared: RunSurroundings;
   private readonly runner: AttemptRunner;
   private readonly conclusion: RunConclusion;
-  private readonly dispatcher: Dispatcher;
   private readonly heartbeat: Heartbeat;
   private readonly report: RunReport;
 
@@ -56,24 +53,18 @@ export class ExecutorService {
     @Inject(ExecutionEnvironment) private readonly env: ExecutionEnvironment,
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TASK_HISTORY) history: TaskHistory,
-    @Inject(WORK_SOURCE) private readonly source: LocalWorkSource,
+    @Inject(WORK_FEED) private readonly feed: WorkFeed,
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
     @Inject(InterceptorChain) interceptors: InterceptorChain,
   ) {
     this.shared = { env, facts, counters: new ExecutionCounters() };
-    this.idle = new IdleWatch(env.clock, () => this.runs.size === 0 && this.dispatcher.startingCount === 0);
-    this.names = new HandlerNames(registry, source, env.logger);
+    this.idle = new IdleWatch(env.clock, () => this.runs.size === 0 && feed.starting === 0);
+    this.names = new HandlerNames(registry, feed, env.logger);
     this.runner = new AttemptRunner(this.shared, history, interceptors, this.scope, () => this.phase !== 'running');
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
     this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
-    this.dispatcher = new Dispatcher(
-      this.shared,
-      source,
-      history,
-      (work) => this.begin(work, undefined),
-      () => this.idle.check(),
-    );
+    feed.serve({ begin: (work) => this.begin(work, undefined), settled: () => this.idle.check() });
   }
 
   /** Runs under way, those included that ignore their signal and are not given up yet. */
@@ -108,7 +99,7 @@ export class ExecutorService {
     if (this.phase !== 'running' || this.isTaking) return;
     this.isTaking = true;
     this.heartbeat.start();
-    this.dispatcher.start();
+    this.feed.open();
   }
 
   /** True while waiting tasks are started as slots come free. */
@@ -123,7 +114,7 @@ export class ExecutorService {
 
   /** A slot for a task that starts in the frame of its own `created`; null when it has to queue. Release it, or `launch`. */
   reserve(name: string, userId: string | null): SlotLease | null {
-    return this.takesWork ? this.source.reserve(name, userId) : null;
+    return this.takesWork ? this.feed.reserve(name, userId) : null;
   }
 
   /**
@@ -137,18 +128,17 @@ export class ExecutorService {
   /** Has a `created` task wait for its turn. With its input it may not have to be read again. */
   enqueue(task: TaskState, input = task.input): void {
     this.names.look(task.name);
-    this.source.offer(workItemOf(task, this.env.clock, task.lastSeq === 1 ? this.facts.createdOf(task.id) : undefined));
-    this.dispatcher.offered(task, input);
+    this.feed.offer(task, input);
   }
 
   /** True when the task waits or runs here: then every row of it may be out of date. */
   knows(taskId: TaskId): boolean {
-    return this.source.knows(taskId);
+    return this.feed.knows(taskId);
   }
 
   /** Takes a waiting task out. False when it does not wait here. */
   withdraw(taskId: TaskId): boolean {
-    return this.dispatcher.takeOut(taskId);
+    return this.feed.withdraw(taskId);
   }
 
   /** Fires the signal of a local run; false when there is none. Call it once the request is durable. */
@@ -163,7 +153,7 @@ export class ExecutorService {
   haltAll(reason: Error): void {
     this.haltReason = reason;
     if (['running', 'idle', 'held'].includes(this.phase)) this.phase = 'halted';
-    void this.dispatcher.stop();
+    void this.feed.close();
     for (const run of this.runs.values()) run.abort('halted', reason);
   }
 
@@ -175,7 +165,7 @@ export class ExecutorService {
   private async shutDown({ timeoutMs, force = false }: ShutdownOptions): Promise<void> {
     const { shutdown } = this.env.options;
     this.phase = 'stopping';
-    await this.dispatcher.stop();
+    await this.feed.close();
     const isIdle = await this.idle.within(force ? 0 : (timeoutMs ?? shutdown.timeoutMs));
     if (!isIdle) await this.abortAll(shutdown.forceKillTimeoutMs);
     await this.heartbeat.stop();
@@ -200,7 +190,7 @@ export class ExecutorService {
     this.phase = 'running';
     this.names.open();
     this.env.telemetry.gauge('taskflow.tasks.running', () => this.runs.size);
-    this.env.telemetry.gauge('taskflow.tasks.queued', () => this.source.size.queued);
+    this.env.telemetry.gauge('taskflow.tasks.queued', () => this.feed.size.queued);
   }
 
   private begin({ task, slot, previousEvents }: StartedWork, validated: RunStart['validated']): void {
@@ -209,7 +199,7 @@ export class ExecutorService {
       { task, handler, slot, validated, previousEvents, attributes: this.report.attributesOf(task.name) },
       this.shared,
     );
-    this.facts.retain(task.id);
+    this.feed.began(task.id);
     this.runs.set(task.id, run);
     // What was decided while the start was on its way: such a run ends without a call of its handler.
     if (this.haltReason !== undefined) run.abort('halted', this.haltReason);
@@ -241,7 +231,7 @@ export class ExecutorService {
   private ended(run: TaskRun): void {
     run.finish();
     if (this.runs.get(run.task.id) === run) this.runs.delete(run.task.id);
-    this.facts.release(run.task.id);
+    this.feed.ended(run.task.id);
     failpoint('completion.before-release');
     run.start.slot.release();
     this.idle.check();

@@ -1,5 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
-import type { WorkSource } from '../contracts/work-source.interface.js';
+import type { WorkFeed } from '../contracts/work-feed.interface.js';
 import { HOW_TO_REGISTER } from '../errors/request.errors.js';
 import type { HandlerRegistry } from '../handlers/handler-registry.js';
 
@@ -11,11 +11,11 @@ export class HandlerNames {
 
   constructor(
     private readonly registry: HandlerRegistry,
-    source: WorkSource,
+    feed: Pick<WorkFeed, 'define'>,
     private readonly logger: LoggerService,
   ) {
-    for (const name of registry.names()) source.define(name);
-    registry.onDefined(({ name }) => source.define(name));
+    for (const name of registry.names()) feed.define(name);
+    registry.onDefined(({ name }) => feed.define(name));
   }
 
   /** A task of that name waits. */

@@ -6,7 +6,7 @@ import type { TaskHistory } from '../contracts/task-history.interface.js';
 import { BackpressureError } from '../errors/admission.errors.js';
 import { ValidationError } from '../errors/request.errors.js';
 import { customBody, progressBody } from './run-entry.js';
-import { eventsBetween } from './run-history.js';
+import { eventsBetween } from '../domain/run-history.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
 
 /** What a handler sees of its run. */

@@ -6,7 +6,7 @@ import type { TaskAttempt, TaskContext } from '../contracts/task-handler.interfa
 import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { TaskErrorInfo } from '../contracts/task.interface.js';
 import type { TelemetryAttributes } from '../contracts/telemetry.interface.js';
-import type { SlotLease } from '../contracts/work-source.interface.js';
+import type { SlotLease } from '../contracts/work-feed.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { TaskTimeoutError } from '../errors/execution.errors.js';
 import { callerContext } from '../primitives/async-context.js';

@@ -1,5 +1,5 @@
 import type { Clock } from '../contracts/clock.interface.js';
-import type { SlotLease } from '../contracts/work-source.interface.js';
+import type { SlotLease } from '../contracts/work-feed.interface.js';
 import { SlotTimeoutError } from '../errors/admission.errors.js';
 import { Deferred } from '../primitives/deferred.js';
 import { ReleasePace } from './release-pace.js';

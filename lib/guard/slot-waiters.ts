@@ -1,4 +1,4 @@
-import type { SlotLease } from '../contracts/work-source.interface.js';
+import type { SlotLease } from '../contracts/work-feed.interface.js';
 
 /** A submit that waits for a slot. */
 export interface SlotWaiter {

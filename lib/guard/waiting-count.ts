@@ -1,4 +1,4 @@
-import type { WaitingTally } from '../contracts/work-source.interface.js';
+import type { WaitingTally } from '../contracts/waiting-tally.interface.js';
 
 /** What a bound allows. */
 export interface WaitingBound {

@@ -1,5 +1,5 @@
 import type { BackpressureOptions } from '../config/backpressure.options.js';
-import type { WaitingTallies } from '../contracts/work-source.interface.js';
+import type { WaitingTallies } from '../contracts/waiting-tally.interface.js';
 import { WaitingCount } from './waiting-count.js';
 
 /** One user may fill this part of a bound, so that no single one closes it to all others. */

@@ -10,7 +10,7 @@ import { taskId } from '../contracts/ids.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
-import type { SlotLease } from '../contracts/work-source.interface.js';
+import type { SlotLease } from '../contracts/work-feed.interface.js';
 import { encodeJson, canonicalJson, inputHash, type JsonLimits } from '../domain/json-encoding.js';
 import { scopedKey } from '../domain/task-key.js';
 import { createdSnapshotOf, snapshotOf } from '../domain/task-snapshot.js';

@@ -3,10 +3,11 @@ import { type TaskId, taskId } from '../../lib/contracts/ids.js';
 import type { HandlerInstance } from '../../lib/contracts/handler-registry.interface.js';
 import type { TaskHandlerOptions } from '../../lib/contracts/task-handler.interface.js';
 import type { SpanHandle, Telemetry } from '../../lib/contracts/telemetry.interface.js';
-import type { ClaimedWork, SlotLease, WorkItem } from '../../lib/contracts/work-source.interface.js';
+import type { SlotLease } from '../../lib/contracts/work-feed.interface.js';
+import type { ClaimedWork, WorkItem, WorkSource } from '../../lib/engines/local/queue/work-source.interface.js';
 import { snapshotOf } from '../../lib/domain/task-snapshot.js';
 import type { TaskState } from '../../lib/domain/task-state.js';
-import type { LocalWorkSource } from '../../lib/engines/local/queue/dispatcher.js';
+import { LocalWorkFeed } from '../../lib/engines/local/queue/local-work-feed.js';
 import { ExecutionEnvironment, type ExecutionSettings } from '../../lib/executor/execution-environment.js';
 import { ExecutorService } from '../../lib/executor/executor.service.js';
 import { InterceptorChain } from '../../lib/handlers/interceptor-chain.js';
@@ -28,7 +29,7 @@ export const SETTINGS: ExecutionSettings = {
 };
 
 /** A plain queue: first come, first served, with a fixed number of slots. */
-export class WorkSourceDouble implements LocalWorkSource {
+export class WorkSourceDouble implements WorkSource {
   readonly items: WorkItem[] = [];
   readonly defined = new Set<string>();
   readonly putBacks: { id: TaskId; notBefore: number }[] = [];
@@ -143,11 +144,12 @@ export class TelemetryDouble implements Telemetry {
 }
 
 /** An executor on a fake clock, an in-memory log and a plain queue. */
-export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
+export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
   readonly clock = new FakeClock();
   readonly facts = new FactPortDouble(() => this.clock.now());
   readonly telemetry = new TelemetryDouble();
   readonly source: S;
+  readonly feed: LocalWorkFeed;
   readonly registry: HandlerRegistry;
   readonly interceptors = new InterceptorChain();
   readonly executor: ExecutorService;
@@ -161,7 +163,7 @@ export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
     slots = 10,
     source,
   }: { settings?: ExecutionSettings; slots?: number; source?: (clock: FakeClock) => S } = {}) {
-    this.source = source === undefined ? (new WorkSourceDouble(this.clock, slots) as LocalWorkSource as S) : source(this.clock);
+    this.source = source === undefined ? (new WorkSourceDouble(this.clock, slots) as WorkSource as S) : source(this.clock);
     this.registry = new HandlerRegistry(settings);
     const logger = {
       log: () => undefined,
@@ -169,7 +171,8 @@ export class ExecutorHarness<S extends LocalWorkSource = WorkSourceDouble> {
       error: (text: unknown) => this.errors.push(text),
     };
     const env = new ExecutionEnvironment(settings, this.clock, this.idSource, this.telemetry, logger);
-    this.executor = new ExecutorService(env, this.facts, this.facts.history, this.source, this.registry, this.interceptors);
+    this.feed = new LocalWorkFeed(settings, this.clock, logger, this.facts, this.facts.history, this.source, this.telemetry);
+    this.executor = new ExecutorService(env, this.facts, this.facts.history, this.feed, this.registry, this.interceptors);
   }
 
   define(name: string, instance: HandlerInstance | HandlerInstance['handle'], options: TaskHandlerOptions = {}): void {

@@ -1,5 +1,6 @@
-import type { CancelRequest, FactDraft, FactOutcome, FactPort } from '../../lib/contracts/fact-port.interface.js';
+import type { CancelRequest, FactDraft, FactOutcome } from '../../lib/contracts/fact-port.interface.js';
 import type { TaskId } from '../../lib/contracts/ids.js';
+import type { ResidentFacts } from '../../lib/engines/local/queue/resident-facts.interface.js';
 import type { StoredEntry, TaskHistory } from '../../lib/contracts/task-history.interface.js';
 import { fold, isControl } from '../../lib/domain/fold.js';
 import type { TaskState } from '../../lib/domain/task-state.js';
@@ -23,7 +24,7 @@ const FULL_STATES = { none: [], bulk: ['bulk'], all: ['bulk', 'lifecycle'] } as 
  * A fact port in memory with the rules of the real one: checks at call time against the pending fold, durability later (at once by
  * default, by `sync()` when `isManual`), refusals of single types, a full log, a failed log.
  */
-export class FactPortDouble implements FactPort {
+export class FactPortDouble implements ResidentFacts {
   isManual = false;
   /** Refusals that fired. */
   refused = 0;

@@ -1,5 +1,5 @@
 import { taskId, type TaskId } from '../../lib/contracts/ids.js';
-import type { WorkItem } from '../../lib/contracts/work-source.interface.js';
+import type { WorkItem } from '../../lib/engines/local/queue/work-source.interface.js';
 import { FairQueue } from '../../lib/engines/local/queue/fair-queue.js';
 import { BackpressureOptions } from '../../lib/config/backpressure.options.js';
 import { WaitingTasks } from '../../lib/guard/waiting-tasks.js';

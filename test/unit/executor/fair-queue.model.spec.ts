@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ClaimedWork, WorkItem } from '../../../lib/contracts/work-source.interface.js';
+import type { ClaimedWork, WorkItem } from '../../../lib/engines/local/queue/work-source.interface.js';
 import { seededRandom } from '../../support/fake-clock.js';
 import { queueOf, workItem } from '../../support/work-items.js';
 

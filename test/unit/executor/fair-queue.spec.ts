@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { taskId } from '../../../lib/contracts/ids.js';
-import type { ClaimedWork, WorkItem } from '../../../lib/contracts/work-source.interface.js';
+import type { ClaimedWork, WorkItem } from '../../../lib/engines/local/queue/work-source.interface.js';
 import type { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
 import { idOfTask, queueOf, workItem } from '../../support/work-items.js';
 

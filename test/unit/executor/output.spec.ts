@@ -179,7 +179,7 @@ describe('The queue', () => {
     const first = await h.submit('task');
     const second = await h.submit('task');
     await h.clock.run(0);
-    expect(h.executor.stats.deferred).toBe(1);
+    expect(h.feed.deferred).toBe(1);
     expect([h.facts.state(first).status, h.facts.state(second).status]).toEqual(['created', 'completed']);
     expect(h.source.slotsInUse).toBe(0);
     await h.clock.run(600);
@@ -204,7 +204,7 @@ describe('The queue', () => {
     h.executor.enqueue(h.facts.state(id));
     reading.reject(new RepositoryError('UNAVAILABLE', 'down', 500));
     await h.settle();
-    expect(h.executor.stats.deferred).toBe(1);
+    expect(h.feed.deferred).toBe(1);
     await h.clock.run(1_000);
     expect(h.facts.types(id)).toEqual(['created', 'start', 'complete']);
     expect([slots.inUse, h.source.size]).toEqual([0, { queued: 0, delayed: 0, parked: 0 }]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { FactPort } from '../../../lib/contracts/fact-port.interface.js';
+import type { ResidentFacts } from '../../../lib/engines/local/queue/resident-facts.interface.js';
 import { type TaskId, taskId } from '../../../lib/contracts/ids.js';
 import { fold } from '../../../lib/domain/fold.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
@@ -35,7 +35,7 @@ class Shelf {
     return [...this.holds.values()].reduce((sum, count) => sum + count, 0);
   }
   prepared(upcoming: (limit: number) => readonly TaskId[] = () => []): PreparedWork {
-    return new PreparedWork(this.port as unknown as FactPort, { peek: upcoming, createdOf: () => undefined });
+    return new PreparedWork(this.port as unknown as ResidentFacts, { peek: upcoming, createdOf: () => undefined });
   }
 }
 

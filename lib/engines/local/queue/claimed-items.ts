@@ -1,5 +1,6 @@
 import type { TaskId } from '../../../contracts/ids.js';
-import type { SlotLease, WorkItem } from '../../../contracts/work-source.interface.js';
+import type { SlotLease } from '../../../contracts/work-feed.interface.js';
+import type { WorkItem } from './work-source.interface.js';
 
 /** It was offered anew since it was claimed: whatever became of that offer counts, and what was claimed has no way back. */
 export const SUPERSEDED = Symbol('superseded');

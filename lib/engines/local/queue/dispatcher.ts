@@ -1,39 +1,25 @@
-import type { EntryAddress } from '../../../contracts/event-log.interface.js';
 import type { FactDraft, FactOutcome } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { TaskEvent } from '../../../contracts/task-event.interface.js';
 import type { TaskHistory } from '../../../contracts/task-history.interface.js';
-import type { ClaimedWork, SlotLease, WorkSource } from '../../../contracts/work-source.interface.js';
+import type { StartedWork, WorkTaker } from '../../../contracts/work-feed.interface.js';
+import { previousEventsOf } from '../../../domain/run-history.js';
 import { copyOf, type TaskState } from '../../../domain/task-state.js';
-import { EventLogError, EventLogFullError, RepositoryError } from '../../../errors/storage.errors.js';
+import { isRefusedForNow } from '../../../errors/fact-refused.js';
+import { EventLogError, RepositoryError } from '../../../errors/storage.errors.js';
 import { Deferred } from '../../../primitives/deferred.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
 import { outsideRequests } from '../../../primitives/async-context.js';
 import { LateReads } from './late-reads.js';
 import { PreparedWork } from './prepared-work.js';
-import { expiredDraft, hasExpired } from '../../../executor/expiry.js';
-import { ExpiryWatch } from '../../../executor/expiry-watch.js';
-import { previousEventsOf } from '../../../executor/run-history.js';
-import type { RunSurroundings } from '../../../executor/task-run.js';
+import { expiredDraft, hasExpired } from '../../../domain/expiry.js';
+import { type ExpiryParts, ExpiryWatch } from './expiry-watch.js';
+import type { ClaimedWork, WorkSource } from './work-source.interface.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
-/** The queue of one machine: it also hands out free slots, and looks at due times. */
-export interface LocalWorkSource extends WorkSource {
-  /** A slot for a task that is about to be created, or null: none is free, or waiting work comes first. */
-  reserve(name: string, userId: string | null): SlotLease | null;
-  /** Tasks that are likely to be claimed next, best effort. */
-  peek(limit: number): TaskId[];
-  /** As a waiting task was offered. */
-  createdOf(taskId: TaskId): EntryAddress | undefined;
-  /** Looks at due times. */
-  tick(): void;
-}
-
-export interface StartedWork {
-  /** As of its durable `start`, with its input. */
-  readonly task: TaskState;
-  readonly slot: SlotLease;
-  readonly previousEvents: readonly TaskEvent[];
+export interface DispatcherParts extends ExpiryParts {
+  readonly history: TaskHistory;
+  readonly source: WorkSource;
 }
 
 interface ReadWork {
@@ -52,7 +38,10 @@ const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 export class Dispatcher {
   private isTaking = false;
   private isScheduled = false;
-  private starting = 0;
+  /** Claimed tasks whose `start` is not durable yet. */
+  starting = 0;
+  /** Tasks passed over, since the process started. */
+  deferred = 0;
   private readonly stopped = new Deferred();
   private isHolding = false;
   private readonly loop: InterruptibleLoop;
@@ -60,37 +49,33 @@ export class Dispatcher {
   private readonly expiry: ExpiryWatch;
   private readonly late: LateReads<ReadWork | undefined>;
 
-  /** @param begin runs a task and sees to its slot. @param idle called when no start is under way any more. */
   constructor(
-    private readonly shared: RunSurroundings,
-    private readonly source: LocalWorkSource,
-    private readonly history: TaskHistory,
-    private readonly begin: (work: StartedWork) => void,
-    private readonly idle: () => void,
+    private readonly parts: DispatcherParts,
+    private readonly taker: WorkTaker,
   ) {
-    const { clock, options, logger } = shared.env;
-    this.prepared = new PreparedWork(shared.facts, source);
-    this.expiry = new ExpiryWatch(shared, (taskId) => this.takeOut(taskId));
+    const { clock, logger, tickIntervalMs, facts, source } = parts;
+    this.prepared = new PreparedWork(facts, source);
+    this.expiry = new ExpiryWatch(parts, (taskId) => this.takeOut(taskId));
     this.late = new LateReads(clock);
     this.loop = new InterruptibleLoop(clock, {
-      intervalMs: options.executor.tickIntervalMs,
-      turn: () => this.source.tick(),
+      intervalMs: tickIntervalMs,
+      turn: () => source.tick(),
       onError: (error) => logger.error('The queue could not be looked at.', error),
       keepsAlive: () => (this.isHolding = this.hasWaiting()),
     });
   }
 
-  /** Claimed tasks whose `start` is not durable yet. */
-  get startingCount(): number {
-    return this.starting;
+  /** Tasks that ended for want of a start in time, since the process started. */
+  get expired(): number {
+    return this.expiry.count;
   }
 
   start(): void {
     if (this.isTaking) return;
     this.isTaking = true;
-    this.source.onWork(() => this.schedule());
+    this.parts.source.onWork(() => this.schedule());
     this.loop.start();
-    this.source.tick();
+    this.parts.source.tick();
     this.schedule();
   }
 
@@ -98,7 +83,7 @@ export class Dispatcher {
   offered(task: TaskState, input: string | undefined): void {
     this.expiry.add(task);
     if (!this.isTaking) return;
-    if (task.fence === 0) this.prepared.add(task, input, this.source.size.queued);
+    if (task.fence === 0) this.prepared.add(task, input, this.parts.source.size.queued);
     if (!this.isHolding && this.hasWaiting()) this.loop.wake();
   }
 
@@ -107,7 +92,7 @@ export class Dispatcher {
     this.expiry.forget(taskId);
     this.prepared.forget(taskId);
     this.late.forget(taskId);
-    return this.source.withdraw(taskId);
+    return this.parts.source.withdraw(taskId);
   }
 
   /** Nothing more is taken. A `start` that waits for room is given up; one that is on its way to the disk still runs. */
@@ -122,7 +107,7 @@ export class Dispatcher {
 
   /** Parked tasks wait for another process. */
   private hasWaiting(): boolean {
-    const { queued, delayed } = this.source.size;
+    const { queued, delayed } = this.parts.source.size;
     return queued + delayed > 0;
   }
 
@@ -138,9 +123,9 @@ export class Dispatcher {
 
   private take(): void {
     while (this.isTaking) {
-      const claimed = this.source.claim(MAX_CLAIM);
+      const claimed = this.parts.source.claim(MAX_CLAIM);
       for (const work of claimed) void this.dispatch(work); // never rejects
-      if (claimed.length > 0) this.prepared.refill(this.source.size.queued);
+      if (claimed.length > 0) this.prepared.refill(this.parts.source.size.queued);
       if (claimed.length < MAX_CLAIM) return;
     }
   }
@@ -162,10 +147,10 @@ export class Dispatcher {
     if (started === undefined) work.slot.release();
     else {
       this.expiry.forget(work.taskId);
-      this.begin(started);
+      this.taker.begin(started);
     }
-    if (prepared !== undefined) this.shared.facts.release(work.taskId);
-    if (this.starting === 0) this.idle();
+    if (prepared !== undefined) this.parts.facts.release(work.taskId);
+    if (this.starting === 0) this.taker.settled();
   }
 
   /** Undefined: it was cancelled or pruned meanwhile, or is passed over as it cannot be read now. */
@@ -183,10 +168,10 @@ export class Dispatcher {
   }
 
   private async read(work: ClaimedWork, prepared: TaskState | undefined): Promise<ReadWork | undefined> {
-    const task = prepared ?? (await this.shared.facts.load(work.taskId));
+    const task = prepared ?? (await this.parts.facts.load(work.taskId));
     if (task === null || task.status !== 'created') return undefined;
     if (task.input === undefined) throw new RepositoryError('UNAVAILABLE', 'The input of a task is not at hand.');
-    return { task, previousEvents: task.fence === 0 ? NO_EVENTS : await previousEventsOf(this.history, task, task.lastSeq) };
+    return { task, previousEvents: task.fence === 0 ? NO_EVENTS : await previousEventsOf(this.parts.history, task, task.lastSeq) };
   }
 
   private async appendStart(work: ClaimedWork, read: ReadWork): Promise<StartedWork | undefined> {
@@ -197,11 +182,11 @@ export class Dispatcher {
       let isLate: boolean;
       failpoint('claim.before-start');
       try {
-        isLate = hasExpired(read.task, this.shared.env.clock.now());
-        outcome = await this.shared.facts.append([isLate ? expiredDraft(id, read.task.expiresAt!) : start]);
+        isLate = hasExpired(read.task, this.parts.clock.now());
+        outcome = await this.parts.facts.append([isLate ? expiredDraft(id, read.task.expiresAt!) : start]);
       } catch (error) {
-        if (!EventLogFullError.is(error)) throw error;
-        await Promise.race([this.shared.facts.whenAccepting('lifecycle'), this.stopped.promise]);
+        if (!isRefusedForNow(error)) throw error;
+        await Promise.race([this.parts.facts.whenAccepting('lifecycle'), this.stopped.promise]);
         continue;
       }
       if (outcome.kind !== 'applied') return undefined; // cancelled meanwhile
@@ -218,11 +203,11 @@ export class Dispatcher {
   }
 
   private passOver(work: ClaimedWork, error: unknown): void {
-    const { counters, env } = this.shared;
-    counters.deferred += 1;
+    const { clock, logger, source } = this.parts;
+    this.deferred += 1;
     if (!RepositoryError.is(error) && !EventLogError.is(error))
-      env.logger.error(`Task ${work.taskId} could not be started; it is tried again.`, error);
+      logger.error(`Task ${work.taskId} could not be started; it is tried again.`, error);
     const delayMs = RepositoryError.is(error) ? error.retryAfterMs : DEFERRED_MS;
-    this.source.putBack(work.taskId, env.clock.monotonic() + delayMs);
+    source.putBack(work.taskId, clock.monotonic() + delayMs);
   }
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
-import type { ClaimedWork, SlotLease, WaitingTallies, WorkItem, WorkSource } from '../../../contracts/work-source.interface.js';
+import type { SlotLease } from '../../../contracts/work-feed.interface.js';
+import type { WaitingTallies } from '../../../contracts/waiting-tally.interface.js';
+import type { ClaimedWork, WorkItem, WorkSource } from './work-source.interface.js';
 import type { ExecutionSlots } from '../../../guard/execution-slots.js';
 import { ClaimedItems, SUPERSEDED } from './claimed-items.js';
 import { DueItems } from './due-items.js';
@@ -17,11 +19,6 @@ import { wordsOf } from '../../../primitives/uuid-words.js';
 
 /** Tasks whose time came are let in this many per tick, so that a million alarms at midnight do not stop the event loop. */
 const DUE_PER_TICK = 10_000;
-
-export interface FairQueueOptions {
-  /** Runs at once that are in their recovery phase. */
-  readonly maxConcurrentRecoveries: number;
-}
 
 /**
  * The work source of one process: everything that waits, in typed columns, about 90 bytes a task with its id; inputs stay in the log.
@@ -41,7 +38,8 @@ export class FairQueue implements WorkSource {
 
   constructor(
     private readonly slots: ExecutionSlots,
-    options: FairQueueOptions,
+    /** `maxConcurrentRecoveries`: runs at once that are in their recovery phase. */
+    options: { readonly maxConcurrentRecoveries: number },
     clock: Clock,
     waiting: WaitingTallies,
   ) {

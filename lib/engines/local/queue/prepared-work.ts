@@ -1,7 +1,7 @@
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
-import type { FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import { changed, type TaskState } from '../../../domain/task-state.js';
+import type { ResidentFacts } from './resident-facts.interface.js';
 
 /** Tasks kept ready: several times the slots that come free while the next ones are read. */
 const MAX_TASKS = 512;
@@ -34,7 +34,7 @@ export class PreparedWork {
   private readonly createdOf = (taskId: TaskId): EntryAddress | undefined => this.upcoming.createdOf(taskId);
 
   constructor(
-    private readonly facts: FactPort,
+    private readonly facts: ResidentFacts,
     private readonly upcoming: UpcomingWork,
   ) {}
 

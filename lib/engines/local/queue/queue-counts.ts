@@ -1,4 +1,5 @@
-import type { WaitingTallies, WorkSource } from '../../../contracts/work-source.interface.js';
+import type { WaitingTallies } from '../../../contracts/waiting-tally.interface.js';
+import type { WorkSource } from './work-source.interface.js';
 import type { Lane } from './lane.js';
 import type { QueueColumns } from './queue-columns.js';
 

@@ -1,4 +1,4 @@
-import type { SlotLease } from '../../../contracts/work-source.interface.js';
+import type { SlotLease } from '../../../contracts/work-feed.interface.js';
 import { Gate } from './lane-gate.js';
 import { type Lane, RECOVERING, SUSPECT } from './lane.js';
 

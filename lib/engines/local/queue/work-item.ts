@@ -1,6 +1,6 @@
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
-import type { WorkItem } from '../../../contracts/work-source.interface.js';
+import type { WorkItem } from './work-source.interface.js';
 import type { TaskState } from '../../../domain/task-state.js';
 
 /**

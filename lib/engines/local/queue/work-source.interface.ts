@@ -1,5 +1,6 @@
-import type { EntryAddress } from './event-log.interface.js';
-import type { TaskId } from './ids.js';
+import type { EntryAddress } from '../../../contracts/event-log.interface.js';
+import type { TaskId } from '../../../contracts/ids.js';
+import type { SlotLease, WorkSize } from '../../../contracts/work-feed.interface.js';
 
 /** A task that waits for a slot. `due*`: when it may run. */
 export interface WorkItem {
@@ -21,22 +22,6 @@ export interface WorkItem {
   readonly created?: EntryAddress | undefined;
 }
 
-/** A slot that is held; release it exactly once. */
-export interface SlotLease {
-  readonly userId: string | null;
-  readonly name: string;
-  release(): void;
-  /**
-   * The handler has settled and only its last entry is on its way: the next task may start meanwhile, so that its `start` shares that
-   * entry's frame. Harmless when repeated.
-   */
-  lend(): void;
-  /** The entry was refused: the slot is held again, if need be beyond the limit, until it is released. */
-  takeBack(): void;
-  /** The recovery phase is over (or there is none): the next recovering task may be claimed. Harmless when there was no such phase. */
-  recovered(): void;
-}
-
 export interface ClaimedWork {
   readonly taskId: TaskId;
   readonly name: string;
@@ -44,21 +29,7 @@ export interface ClaimedWork {
   readonly slot: SlotLease;
 }
 
-/** Where a queue counts its tasks of each user, so that submits can be asked whether there is room. */
-export interface WaitingTally {
-  /** @param isUnasked they came to wait without being asked whether there is room. Must be the same when they leave. */
-  change(userId: string | null, by: number, isUnasked?: boolean): void;
-}
-export interface WaitingTallies {
-  /** For a slot, now. */
-  readonly queued: WaitingTally;
-  /** For a time. */
-  readonly delayed: WaitingTally;
-}
-
-/**
- * What waits, in the order of fairness. The in-memory queue is one adapter; nodes of a cluster claim from the database.
- */
+/** What waits on this machine, in the order of fairness; it also hands out free slots. */
 export interface WorkSource {
   offer(item: WorkItem): void;
   /** True when the task waits here, or is claimed and its slot still held. */
@@ -76,5 +47,13 @@ export interface WorkSource {
   onWork(listener: () => void): void;
   /** A handler became known: its parked tasks are runnable. */
   define(name: string): void;
-  readonly size: { readonly queued: number; readonly delayed: number; readonly parked: number };
+  readonly size: WorkSize;
+  /** A slot for a task that is about to be created, or null: none is free, or waiting work comes first. */
+  reserve(name: string, userId: string | null): SlotLease | null;
+  /** Tasks that are likely to be claimed next, best effort. */
+  peek(limit: number): TaskId[];
+  /** Where a waiting task can be read in the log, as it was offered. */
+  createdOf(taskId: TaskId): EntryAddress | undefined;
+  /** Looks at due times. */
+  tick(): void;
 }

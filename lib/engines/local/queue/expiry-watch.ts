@@ -1,13 +1,25 @@
-import type { TaskId } from '../contracts/ids.js';
-import type { TaskState } from '../domain/task-state.js';
-import { isFactRefused } from '../errors/fact-refused.js';
-import { IndexedHeap } from '../primitives/heap.js';
-import { InterruptibleLoop } from '../primitives/interruptible-loop.js';
-import { expiredDraft, mayExpire } from './expiry.js';
-import type { RunSurroundings } from './task-run.js';
+import type { LoggerService } from '@nestjs/common';
+import type { Clock } from '../../../contracts/clock.interface.js';
+import type { TaskId } from '../../../contracts/ids.js';
+import type { Telemetry } from '../../../contracts/telemetry.interface.js';
+import type { TaskState } from '../../../domain/task-state.js';
+import { isFactRefused } from '../../../errors/fact-refused.js';
+import { IndexedHeap } from '../../../primitives/heap.js';
+import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
+import { expiredDraft, mayExpire } from '../../../domain/expiry.js';
+import type { ResidentFacts } from './resident-facts.interface.js';
 
 /** A million codes that expire at midnight must not stop the event loop. */
 const MAX_PER_TURN = 1_000;
+
+export interface ExpiryParts {
+  readonly clock: Clock;
+  readonly logger: LoggerService;
+  /** How often times are looked at. Unit: ms. */
+  readonly tickIntervalMs: number;
+  readonly facts: ResidentFacts;
+  readonly telemetry: Telemetry;
+}
 
 interface Waiting {
   readonly id: TaskId;
@@ -20,6 +32,8 @@ interface Waiting {
  * nothing ticks while there is none. That no task starts after its time is up to the dispatcher: this watch is late by up to a tick.
  */
 export class ExpiryWatch {
+  /** Tasks that it ended. */
+  count = 0;
   private readonly byTask = new Map<TaskId, number>();
   private readonly slots: (Waiting | undefined)[] = [];
   private readonly free: number[] = [];
@@ -29,16 +43,16 @@ export class ExpiryWatch {
 
   /** @param takeOut has a task wait no longer. */
   constructor(
-    private readonly shared: RunSurroundings,
+    private readonly parts: ExpiryParts,
     private readonly takeOut: (id: TaskId) => void,
   ) {
-    const { clock, options, logger } = shared.env;
+    const { clock, logger, tickIntervalMs } = parts;
     this.heap = new IndexedHeap(
       (a, b) => this.slots[a]!.expiresAt < this.slots[b]!.expiresAt,
       (slot, position) => void (this.slots[slot]!.place = position),
     );
     this.loop = new InterruptibleLoop(clock, {
-      intervalMs: options.executor.tickIntervalMs,
+      intervalMs: tickIntervalMs,
       turn: () => this.turn(),
       onError: (error) => logger.error('Expired tasks could not be looked at.', error),
     });
@@ -59,10 +73,9 @@ export class ExpiryWatch {
 
   /** It has ended for want of a start in time. */
   ended(task: TaskState): void {
-    const { counters, env } = this.shared;
     this.takeOut(task.id);
-    counters.expired += 1;
-    env.telemetry.count('taskflow.tasks.failed', 1, { 'taskflow.task.name': task.name });
+    this.count += 1;
+    this.parts.telemetry.count('taskflow.tasks.failed', 1, { 'taskflow.task.name': task.name });
   }
 
   /** The next process ends what is left. A turn under way is not waited for: the disk may not answer. */
@@ -81,7 +94,7 @@ export class ExpiryWatch {
   }
 
   private async turn(): Promise<void> {
-    const now = this.shared.env.clock.now();
+    const now = this.parts.clock.now();
     const due: Waiting[] = [];
     for (let slot = this.heap.peek(); slot !== undefined && due.length < MAX_PER_TURN; slot = this.heap.peek()) {
       const waiting = this.slots[slot]!;
@@ -96,7 +109,7 @@ export class ExpiryWatch {
 
   private async expire({ id, expiresAt }: Waiting): Promise<void> {
     try {
-      const outcome = await this.shared.facts.append([expiredDraft(id, expiresAt)]);
+      const outcome = await this.parts.facts.append([expiredDraft(id, expiresAt)]);
       if (outcome.kind === 'applied') this.ended(outcome.task);
     } catch (error) {
       // No room, or a database that does not answer: the next turn tries again. Only a log that takes nothing more ends it here.

@@ -1,7 +1,7 @@
 import type { FactDraft } from '../contracts/fact-port.interface.js';
 import type { TaskId } from '../contracts/ids.js';
 import type { TaskErrorInfo, TaskStatus } from '../contracts/task.interface.js';
-import type { TaskState } from '../domain/task-state.js';
+import type { TaskState } from './task-state.js';
 import { TaskExpiredError } from '../errors/execution.errors.js';
 
 const CREATED: readonly TaskStatus[] = ['created'];

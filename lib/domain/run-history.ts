@@ -1,8 +1,8 @@
 import type { TaskId } from '../contracts/ids.js';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { StoredEntry, TaskHistory } from '../contracts/task-history.interface.js';
-import { eventOf } from '../domain/task-event.js';
-import type { TaskState } from '../domain/task-state.js';
+import { eventOf } from './task-event.js';
+import type { TaskState } from './task-state.js';
 import { StreamOverflowError } from '../errors/stream.errors.js';
 import { RepositoryError } from '../errors/storage.errors.js';
 

@@ -1,0 +1,89 @@
+import { Inject, Injectable, type LoggerService } from '@nestjs/common';
+import type { TaskflowOptions } from '../../../config/taskflow.options.js';
+import { CLOCK, LOGGER, RESIDENT_FACTS, TASK_HISTORY, TASKFLOW_OPTIONS, TELEMETRY, WORK_SOURCE } from '../../../config/taskflow.tokens.js';
+import type { Clock } from '../../../contracts/clock.interface.js';
+import type { TaskId } from '../../../contracts/ids.js';
+import type { TaskHistory } from '../../../contracts/task-history.interface.js';
+import type { Telemetry } from '../../../contracts/telemetry.interface.js';
+import type { SlotLease, WorkFeed, WorkSize, WorkTaker } from '../../../contracts/work-feed.interface.js';
+import type { TaskState } from '../../../domain/task-state.js';
+import { Dispatcher } from './dispatcher.js';
+import type { ResidentFacts } from './resident-facts.interface.js';
+import { workItemOf } from './work-item.js';
+import type { WorkSource } from './work-source.interface.js';
+
+/** The work of one machine: a fair queue in memory, whose tasks start by an entry in the log. */
+@Injectable()
+export class LocalWorkFeed implements WorkFeed {
+  private dispatcher: Dispatcher | undefined;
+
+  constructor(
+    @Inject(TASKFLOW_OPTIONS) private readonly options: { readonly executor: Pick<TaskflowOptions['executor'], 'tickIntervalMs'> },
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly logger: LoggerService,
+    @Inject(RESIDENT_FACTS) private readonly facts: ResidentFacts,
+    @Inject(TASK_HISTORY) private readonly history: TaskHistory,
+    @Inject(WORK_SOURCE) private readonly source: WorkSource,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+  ) {}
+
+  get starting(): number {
+    return this.dispatcher?.starting ?? 0;
+  }
+
+  get deferred(): number {
+    return this.dispatcher?.deferred ?? 0;
+  }
+
+  get expired(): number {
+    return this.dispatcher?.expired ?? 0;
+  }
+
+  get size(): WorkSize {
+    return this.source.size;
+  }
+
+  serve(taker: WorkTaker): void {
+    const { clock, logger, facts, history, source, telemetry } = this;
+    const { tickIntervalMs } = this.options.executor;
+    this.dispatcher = new Dispatcher({ clock, logger, tickIntervalMs, facts, history, source, telemetry }, taker);
+  }
+
+  open(): void {
+    this.dispatcher?.start();
+  }
+
+  async close(): Promise<void> {
+    await this.dispatcher?.stop();
+  }
+
+  define(name: string): void {
+    this.source.define(name);
+  }
+
+  reserve(name: string, userId: string | null): SlotLease | null {
+    return this.source.reserve(name, userId);
+  }
+
+  offer(task: TaskState, input?: string): void {
+    this.source.offer(workItemOf(task, this.clock, task.lastSeq === 1 ? this.facts.createdOf(task.id) : undefined));
+    this.dispatcher?.offered(task, input);
+  }
+
+  knows(taskId: TaskId): boolean {
+    return this.source.knows(taskId);
+  }
+
+  withdraw(taskId: TaskId): boolean {
+    return this.dispatcher?.takeOut(taskId) ?? this.source.withdraw(taskId);
+  }
+
+  /** A task with a run stays in memory: its entries are checked there. */
+  began(taskId: TaskId): void {
+    this.facts.retain(taskId);
+  }
+
+  ended(taskId: TaskId): void {
+    this.facts.release(taskId);
+  }
+}
