@@ -114,8 +114,8 @@ module.exports = {
     onlyIn(
       'rxjs-in-stream',
       '(^|node_modules/)rxjs(/|$)',
-      ['^lib/stream/', '^lib/[^/]+\\.ts$', '^lib/contracts/'],
-      'rxjs only in stream/, root and the types of contracts/',
+      ['^lib/(stream|http)/', '^lib/[^/]+\\.ts$', '^lib/contracts/'],
+      'rxjs only in stream/, http/ (Nest answers with Observables), root and the types of contracts/',
     ),
     onlyIn('otel-in-telemetry', '(^|node_modules/)@opentelemetry/', ['^lib/telemetry/'], 'an optional peer, loaded in telemetry/'),
     {

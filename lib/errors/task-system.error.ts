@@ -28,6 +28,18 @@ export abstract class TaskSystemError extends HttpException {
     Object.defineProperty(this, BRAND, { value: kindsOf(new.target) });
   }
 
+  /**
+   * The status of an error whose message clients may read. With `expose` it is what Nest and Express go by where the error is no instance of
+   * their HttpException, as when `@nestjs/common` is installed twice. A 5xx has none: it is answered 500 there, without its message.
+   */
+  get statusCode(): number | undefined {
+    return this.expose ? this.getStatus() : undefined;
+  }
+
+  get expose(): boolean {
+    return this.getStatus() < 500;
+  }
+
   /** True for this class and its subclasses, also when the value comes from another installed copy of the package. */
   static is<E extends TaskSystemError>(this: abstract new (...args: any[]) => E, value: unknown): value is E {
     if (!Object.hasOwn(this, 'kind')) return value instanceof this; // a subclass of the user's own

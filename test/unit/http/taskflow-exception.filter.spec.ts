@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ArgumentsHost } from '@nestjs/common';
-import type { HttpAdapterHost } from '@nestjs/core';
+import { BaseExceptionFilter, type HttpAdapterHost } from '@nestjs/core';
+import { lastValueFrom, type Observable } from 'rxjs';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { NotFoundError } from '../../../lib/errors/request.errors.js';
 import { EventLogFullError } from '../../../lib/errors/storage.errors.js';
@@ -68,8 +69,53 @@ describe('TaskflowExceptionFilter', () => {
     expect(answerTo(new NotFoundError(), true)).toEqual({ headers: {}, hasEnded: true });
   });
 
-  it('leaves errors of other transports to them', () => {
+  it('fails the call of whoever asked a microservice, with the body that HTTP has and the time to wait', async () => {
+    const rpc = (error: TaskSystemError): Promise<unknown> => {
+      const answered = filterFor({ headers: {} }, false).catch(error, hostOf('rpc'));
+      return lastValueFrom(answered as Observable<never>).catch((told: unknown) => told);
+    };
+    expect(await rpc(new BackpressureError('user', 1_001))).toEqual({
+      status: 'error',
+      statusCode: 429,
+      code: 'BACKPRESSURE',
+      message: expect.stringContaining('user limit'),
+      limit: 'user',
+      retryAfterMs: 1_001,
+    });
+    const full = await rpc(new EventLogFullError('/var/data/events.log: no space', 500));
+    expect(full).toEqual({ status: 'error', statusCode: 503, message: 'Service Unavailable', retryAfterMs: 500 });
+  });
+
+  it('sends a WebSocket client the same as `exception`, whichever library it is of', () => {
+    const sent: unknown[] = [];
+    const to = (client: object): void => {
+      const host = { getType: () => 'ws', switchToWs: () => ({ getClient: () => client }) } as unknown as ArgumentsHost;
+      filterFor({ headers: {} }, false).catch(new NotFoundError(), host);
+    };
+    const body = { status: 'error', statusCode: 404, code: 'NOT_FOUND', message: 'No such task.' };
+    to({ emit: (...args: unknown[]) => sent.push(args), send: () => undefined });
+    to({ readyState: 1, emit: () => undefined, send: (text: string) => sent.push(JSON.parse(text)) });
+    expect(sent).toEqual([['exception', body], { event: 'exception', data: body }]);
+  });
+
+  it('leaves errors of other transports to them, but for texts that are not for clients', () => {
     const error = new NotFoundError();
-    expect(() => filterFor({ headers: {} }, false).catch(error, hostOf('rpc'))).toThrow(error);
+    const filter = filterFor({ headers: {} }, false);
+    expect(() => filter.catch(error, hostOf('graphql'))).toThrow(error);
+    expect(() => filter.catch(new EventLogFullError('/var/data/events.log: no space'), hostOf('graphql'))).toThrow(/^Service Unavailable$/);
+  });
+});
+
+describe('An error, where @nestjs/common is installed twice,', () => {
+  it('keeps its status by what Nest goes by for errors that are no HttpException of its own; a 5xx keeps its text to itself', () => {
+    const nest = new BaseExceptionFilter();
+    for (const [error, isKnown] of [
+      [new NotFoundError(), true],
+      [new BackpressureError('user', 1), true],
+      [new EventLogFullError('/var/data/events.log: no space'), false],
+    ] as const) {
+      expect([nest.isHttpError(error), error.statusCode]).toEqual([isKnown, isKnown ? error.getStatus() : undefined]);
+      expect(JSON.stringify(error)).not.toContain('"expose"');
+    }
   });
 });
