@@ -104,7 +104,7 @@ export interface EventLogPort<G extends LogGroup = LogGroup> {
   readMany(addresses: readonly EntryAddress[]): Promise<(LogEntry | null)[]>;
   /** Durable frames from the one that holds `fromSeq` on, up to the durable head at the time of the call; entries below `fromSeq` are left out. */
   scan(fromSeq: number): AsyncIterable<ScannedFrame>;
-  /** The CRC of the frame that ends at or holds `seq`, or undefined when it is not on disk. For the cursor check of DESIGN section 6. */
+  /** The CRC of the frame that ends at or holds `seq`, or undefined when it is not on disk. The start compares it with the database's cursor. */
   frameCrc(seq: number): Promise<FrameMark | undefined>;
   /** What the database holds: frees `maxUnflushedBytes` and lets retention delete. Never goes backwards. */
   applied(seq: number): void;

@@ -157,7 +157,7 @@ export class ExecutorService {
     for (const run of this.runs.values()) run.abort('halted', reason);
   }
 
-  /** Stops as DESIGN section 9 has it. Resolves when no run is under way, or those left were given up. Twice is once. */
+  /** Lets running tasks finish, then fires their signals, then gives up those that ignore them. Resolves when no run is under way, or those left were given up. Twice is once. */
   stop(options: ShutdownOptions = {}): Promise<void> {
     return (this.stopping ??= this.shutDown(options));
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { resolveOptions } from '../../../lib/config/resolve-options.js';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 
-/** The table of DESIGN.md section 2. */
+/** The documented defaults. */
 const DEFAULTS = {
   eventLog: {
     eventLogPath: './.taskflow/events.log',

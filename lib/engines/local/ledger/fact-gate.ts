@@ -33,7 +33,7 @@ export function admits(head: PendingHead | null, draft: FactDraft): boolean {
   return fits(head, draft);
 }
 
-/** The transition table of DESIGN section 2, with the control entries. Callers' expectations are narrower; this holds whatever they forget. */
+/** The transition table, drawn in docs/architecture.md, with the control entries. Callers' expectations are narrower; this holds whatever they forget. */
 function fits(head: PendingHead, draft: FactDraft): boolean {
   switch (draft.type) {
     case 'start':
