@@ -12,8 +12,10 @@ const swc = [
     },
   },
 ];
-const base = { testEnvironment: 'node', extensionsToTreatAsEsm: ['.ts'], transform: { '^.+\\.ts$': swc } };
-const toSources = { '^(\\.{1,2}/.*)\\.js$': '$1' };
+const commonJs = ['@swc/jest', { ...swc[1], module: { type: 'commonjs' } }];
+const transform = { '^.+\\.ts$': swc, '^.+\\.cts$': commonJs };
+const base = { testEnvironment: 'node', extensionsToTreatAsEsm: ['.ts'], transform };
+const toSources = { '^(\\.{1,2}/.*)\\.js$': '$1', '^(\\.{1,2}/.*worker-file)\\.cjs$': ['$1.cts', '$1.cjs'] };
 const postgres = {
   globalSetup: '<rootDir>/test/support/postgres-setup.mjs',
   globalTeardown: '<rootDir>/test/support/postgres-teardown.mjs',

@@ -41,7 +41,7 @@ async function main() {
 
 const HEAD = `# Benchmarks
 
-This page is written from the runs in \`docs/benchmarks/\` by \`npm run bench:docs\`; [what each workload measures](../bench/README.md) is
+This page is written from the runs in \`docs/benchmarks/\` by \`npm run bench:docs\`; [what each workload measures](https://github.com/nestjs-taskflow/nestjs-taskflow/blob/main/bench/README.md) is
 described beside the code. Every figure is a median, with the smallest and largest of its rounds: **median [min .. max]**. Rounds are
 interleaved, and a ratio is the median of the ratios of each round, so that what else the machine does weighs on both sides.`;
 

@@ -72,7 +72,11 @@ export interface StandardSchema<O = unknown> {
   };
 }
 export interface TaskHandlerOptions {
-  /** A class-validator DTO class; excludes `schema`. */
+  /**
+   * A class-validator DTO class; excludes `schema`. Members that it does not name are stored and handed to the handler, as nothing that was
+   * submitted is dropped in silence. Who wants them refused has a `ValidationPipe({ whitelist: true, forbidNonWhitelisted: true })` before
+   * `submit`, or a strict schema here.
+   */
   input?: Type<unknown> | undefined;
   schema?: StandardSchema | undefined;
   type?: TaskType | undefined;

@@ -1,7 +1,9 @@
 import 'reflect-metadata';
 import { describe, expect, it } from '@jest/globals';
+import { ValidationPipe } from '@nestjs/common';
 import { Transform, Type } from 'class-transformer';
 import { IsArray, IsInt, IsString, ValidateNested } from 'class-validator';
+import { z } from 'zod';
 import type { StandardSchema } from '../../../lib/contracts/task-handler.interface.js';
 import type { ValidationError } from '../../../lib/errors/request.errors.js';
 import { validateInput } from '../../../lib/executor/input-validation.js';
@@ -38,11 +40,28 @@ describe('validateInput', () => {
     expect(validateInput({ input: undefined, schema: undefined }, value)).toBe(value);
   });
 
-  it('gives a DTO with its defaults, nested instances, and members it does not name', async () => {
+  it('gives a DTO with its defaults, nested instances, and members it does not name: nothing submitted is dropped in silence', async () => {
     const order = (await dto({ customer: 'c', lines: [{ amount: 1 }], note: 'kept' })) as Order;
     expect(order).toBeInstanceOf(Order);
     expect(order.lines[0]).toBeInstanceOf(Line);
     expect(order).toMatchObject({ currency: 'EUR', note: 'kept' });
+  });
+
+  it('leaves members that nobody named to the pipe before submit: dropped or refused there', async () => {
+    const value = { customer: 'c', lines: [], isAdmin: true };
+    const body = { type: 'body', metatype: Order } as const;
+    expect(await new ValidationPipe({ whitelist: true }).transform(value, body)).toEqual({ customer: 'c', lines: [] });
+    const refusing = new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true });
+    await expect(refusing.transform(value, body)).rejects.toMatchObject({ status: 400 });
+    expect(await dto(value)).toMatchObject({ isAdmin: true });
+  });
+
+  it('refuses members that nobody named where the schema is a strict one', async () => {
+    const strict = { input: undefined, schema: z.strictObject({ customer: z.string() }) as StandardSchema };
+    expect(await validateInput(strict, { customer: 'c' })).toEqual({ customer: 'c' });
+    await expect((async () => validateInput(strict, { customer: 'c', isAdmin: true }))()).rejects.toMatchObject({
+      name: 'ValidationError',
+    });
   });
 
   it('names every member at fault, nested ones by their path', async () => {

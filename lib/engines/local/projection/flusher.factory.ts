@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
@@ -20,6 +19,7 @@ import type { Flusher, FlushLoopOptions } from './flusher.interface.js';
 import { InlineFlusher } from './inline-flusher.js';
 import type { WorkerConfig } from './worker/worker-protocol.js';
 import { workerFlags } from './worker/worker-flags.js';
+import { WORKER_FILE } from './worker-file.cjs';
 import { WorkerSupervisor } from './worker-supervisor.js';
 
 /** Decides where the flush loop of a log runs: in a worker process, or inline where the storage cannot cross to one. */
@@ -38,7 +38,7 @@ export class FlusherFactory {
     const repository = this.options.flush.worker === 'inline' ? undefined : projectorConfigOf(this.options.repository);
     const loop = this.loopOptions(log);
     if (repository === undefined) return this.inline(loop, store, whileHeld);
-    const file = workerFile();
+    const file = isFile(WORKER_FILE) ? WORKER_FILE : undefined;
     if (file !== undefined) return this.inProcess(file, { loop, repository });
     this.logger.workerMissing();
     return this.inline(loop, store, whileHeld);
@@ -80,16 +80,6 @@ export class FlusherFactory {
       onNotice: (notice) => this.logger.noticed(notice),
       onLost: (lost) => this.logger.workerLost(lost),
     });
-  }
-}
-
-/** Undefined in a bundle, which has our code in one file and this one not beside it. */
-function workerFile(): string | undefined {
-  try {
-    const path = fileURLToPath(new URL('./worker/flush-worker.js', import.meta.url));
-    return isFile(path) ? path : undefined;
-  } catch {
-    return undefined; // made to CommonJS, a bundle has no `import.meta.url` at all
   }
 }
 
