@@ -21,6 +21,7 @@ export interface TaskContext {
   readonly fence: number;
   /** Aborts on timeout, cancel, shutdown and log failure; `signal.reason` says which. */
   readonly signal: AbortSignal;
+  /** Its lines carry task name, id and attempt, as the context of a Nest logger. */
   readonly logger: LoggerService;
   /** Events of earlier attempts, at most the last 1,000. */
   readonly previousEvents: readonly TaskEvent[];

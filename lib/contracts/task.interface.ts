@@ -4,10 +4,17 @@ export type TaskStatus = 'created' | 'running' | 'completed' | 'failed' | 'cance
 export type TaskType = 'user' | 'background';
 
 /** What is kept of a thrown error. Never a stack: it goes to browsers. */
-export interface TaskErrorInfo {
+/** An error behind another one. Clients are never shown it; its stack is in the log. */
+export interface TaskErrorCause {
   readonly name: string;
   readonly message: string;
   readonly code?: string;
+  readonly cause?: TaskErrorCause;
+  /** Of an AggregateError. */
+  readonly errors?: readonly TaskErrorCause[];
+}
+/** Up to 8 KiB: what is behind the error is cut first. */
+export interface TaskErrorInfo extends TaskErrorCause {
   readonly retryable: boolean;
 }
 

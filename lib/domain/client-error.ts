@@ -40,7 +40,9 @@ const UNEXPECTED = 'An unexpected error occurred.';
  * of this package, or a NonRetryableError of the handler's (these two are what makes an error not retryable).
  */
 export function errorForClients(error: TaskErrorInfo): TaskErrorInfo {
-  return isForClients(error) ? error : { ...error, message: UNEXPECTED };
+  const { name, message, code, retryable } = error;
+  // What is behind an error was never written for clients.
+  return { name, message: isForClients(error) ? message : UNEXPECTED, ...(code === undefined ? {} : { code }), retryable };
 }
 
 function isForClients({ name, code, retryable }: TaskErrorInfo): boolean {

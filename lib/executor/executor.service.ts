@@ -215,7 +215,7 @@ export class ExecutorService {
         failpoint('completion.after-handler');
         const concluded = await this.conclusion.conclude(run, settlement);
         if (concluded !== undefined && concluded.task.status === 'created') this.waitAgain(concluded.task);
-        this.report.ended(run, concluded?.outcome, span);
+        this.report.ended(run, concluded, span);
       });
     } catch (error) {
       this.env.logger.error(`The run of task ${run.task.id} broke off.`, error);

@@ -1,5 +1,7 @@
 import type { CounterName, SpanHandle, TelemetryAttributes } from '../contracts/telemetry.interface.js';
+import { traceOf } from '../domain/error-parts.js';
 import type { RunOutcome } from './outcome-decision.js';
+import type { Concluded } from './run-conclusion.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
 
 const COUNTERS: Partial<Record<RunOutcome, CounterName>> = {
@@ -11,7 +13,9 @@ const COUNTERS: Partial<Record<RunOutcome, CounterName>> = {
   released: 'taskflow.tasks.retried',
 };
 
-/** Counts, measures and traces runs. */
+const INTERRUPTED = 'The handler was interrupted and gave no result.';
+
+/** Counts, measures, traces and logs runs. */
 export class RunReport {
   private readonly attributes = new Map<string, TelemetryAttributes>();
 
@@ -30,11 +34,31 @@ export class RunReport {
     return this.shared.env.telemetry.span('taskflow.task.execute', { attributes, parent: task.traceparent }, work);
   }
 
-  /** @param outcome undefined: nothing was written. */
-  ended(run: TaskRun, outcome: RunOutcome | undefined, span: SpanHandle): void {
-    span.outcome(outcome ?? 'dropped');
-    if (run.verdictError !== undefined) span.error(run.reason);
-    if (outcome !== undefined) this.count(run, outcome);
+  /** @param concluded undefined: nothing was written. */
+  ended(run: TaskRun, concluded: Concluded | undefined, span: SpanHandle): void {
+    span.outcome(concluded?.outcome ?? 'dropped');
+    if (concluded === undefined) {
+      if (run.verdictError !== undefined) span.error(run.reason);
+      return;
+    }
+    this.count(run, concluded.outcome);
+    if (concluded.outcome === 'failed' || concluded.outcome === 'retried') this.failed(run, concluded, span);
+  }
+
+  /** By default whoever operates the application can find the line at fault: stacks are nowhere else. */
+  private failed(run: TaskRun, { outcome, task }: Concluded, span: SpanHandle): void {
+    const { logger } = this.shared.env;
+    const error = run.verdictError === undefined ? (run.thrown ?? new Error(INTERRUPTED)) : run.reason;
+    span.error(error);
+    const { name, id, attempt, maxAttempts } = run.task;
+    const what = `Task ${name} (${id}) failed at attempt ${attempt} of ${maxAttempts}`;
+    if (outcome === 'failed') {
+      const why = attempt < maxAttempts ? ', and its error says that no other would fare better' : '';
+      logger.error(`${what}${why}. It is not tried again, unless by tasks.retry().`, traceOf(error));
+    } else {
+      // In one text, as most loggers take a second argument of `warn` for something else than a stack.
+      logger.warn(`${what}. The next attempt comes in ${task.retryDelayMs ?? 0} ms.\n${traceOf(error)}`);
+    }
   }
 
   private recordQueueWait({ start: { task, attributes } }: TaskRun): void {

@@ -5,12 +5,15 @@ import type { RecoveryContext, RecoveryReason, TaskContext } from '../contracts/
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import { BackpressureError } from '../errors/admission.errors.js';
 import { ValidationError } from '../errors/request.errors.js';
+import { boundLogger } from '../telemetry/taskflow-logger.js';
 import { customBody, progressBody } from './run-entry.js';
 import { eventsBetween } from '../domain/run-history.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
 
 /** What a handler sees of its run. */
 export class TaskRunContext implements TaskContext {
+  private bound: LoggerService | undefined;
+
   constructor(
     protected readonly run: TaskRun,
     private readonly shared: RunSurroundings,
@@ -43,7 +46,8 @@ export class TaskRunContext implements TaskContext {
     return this.run.signal;
   }
   get logger(): LoggerService {
-    return this.shared.env.logger;
+    const { name, id, attempt } = this.run.task;
+    return (this.bound ??= boundLogger(this.shared.env.logger, `Task ${name} ${id} attempt ${attempt}`));
   }
   get previousEvents(): readonly TaskEvent[] {
     return this.run.start.previousEvents;

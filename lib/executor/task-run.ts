@@ -45,6 +45,8 @@ const ENVELOPE_BYTES = 256;
 export class TaskRun implements OutputOwner {
   verdict: Verdict | undefined;
   verdictError: TaskErrorInfo | undefined;
+  /** What the attempt failed with, as far as it did: stacks go to the log only. */
+  thrown: unknown;
   /** A heartbeat is on its way. */
   isBeating = false;
   /** Called once when the signal fires: a generator is told to return. */
@@ -188,6 +190,7 @@ export class TaskRun implements OutputOwner {
   }
 
   errorInfo(error: unknown): TaskErrorInfo {
+    this.thrown = error;
     return errorInfoOf(error, this.shared.env.options.limits.maxEventBytes - ENVELOPE_BYTES);
   }
 

@@ -13,6 +13,7 @@ export interface OtelContext {
 }
 export interface OtelSpan {
   setAttribute(key: string, value: string): unknown;
+  recordException?(exception: { name: string; message: string; stack: string }): unknown;
   setStatus(status: { code: number; message?: string }): unknown;
   end(): void;
 }

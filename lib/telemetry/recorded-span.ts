@@ -1,4 +1,5 @@
 import type { SpanHandle } from '../contracts/telemetry.interface.js';
+import { errorMessageOf, errorNameOf, traceOf } from '../domain/error-parts.js';
 import type { OtelSpan } from './open-telemetry.interface.js';
 
 /** SpanStatusCode.ERROR of the API. */
@@ -15,9 +16,11 @@ export class RecordedSpan implements SpanHandle {
   outcome(value: string): void {
     this.attempt(() => void this.span.setAttribute('taskflow.outcome', value));
   }
-  /** The kind of error only: a message may hold what a user wrote. */
+  /** The exception with what is behind it; the status says its kind only, as that is what lists of spans show. */
   error(error: unknown): void {
-    this.attempt(() => void this.span.setStatus({ code: STATUS_ERROR, message: error instanceof Error ? error.name : typeof error }));
+    const name = errorNameOf(error);
+    this.attempt(() => void this.span.recordException?.({ name, message: errorMessageOf(error), stack: traceOf(error) }));
+    this.attempt(() => void this.span.setStatus({ code: STATUS_ERROR, message: error instanceof Error ? name : typeof error }));
   }
   end(): void {
     this.attempt(() => this.span.end());

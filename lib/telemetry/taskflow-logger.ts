@@ -17,14 +17,23 @@ const INSTEAD: Readonly<Record<Level, readonly Level[]>> = {
 /** The application's logger under one context, with every level there is. A logger that throws costs its line, nothing else. */
 export class TaskflowLogger implements LoggerService {
   private readonly trailing: readonly string[];
+  private readonly prefix: string;
 
+  /** @param isNeeded the context says what the lines do not, so that it is written before them where it cannot stand behind. */
   constructor(
     private readonly sink: Sink,
     context: string,
+    isNeeded = false,
   ) {
     // A Nest Logger with a context adds that itself; a second one would be printed as a message.
     const namesItself = sink instanceof Logger && (sink as unknown as { context?: string }).context !== undefined;
     this.trailing = namesItself ? [] : [context];
+    this.prefix = namesItself && isNeeded ? `${context}: ` : '';
+  }
+
+  /** The same sink for one task: every line says whose it is. */
+  for(context: string): LoggerService {
+    return new TaskflowLogger(this.sink, context, true);
   }
 
   log(message: unknown, ...optionalParams: unknown[]): void {
@@ -50,7 +59,11 @@ export class TaskflowLogger implements LoggerService {
     try {
       for (const name of INSTEAD[level]) {
         if (typeof this.sink[name] !== 'function') continue;
-        this.sink[name](message, ...optionalParams, ...this.trailing);
+        this.sink[name](
+          this.prefix !== '' && typeof message === 'string' ? this.prefix + message : message,
+          ...optionalParams,
+          ...this.trailing,
+        );
         return;
       }
     } catch {
@@ -64,4 +77,10 @@ export function loggerFor(hooks: TaskflowHooks | undefined, context: string): Lo
   const given = hooks?.logger;
   const fits = given !== null && (typeof given === 'object' || typeof given === 'function') && typeof (given as Sink).log === 'function';
   return fits ? new TaskflowLogger(given as Sink, context) : new Logger(context);
+}
+
+/** A logger whose lines carry `context`, such as a task's name and id. */
+export function boundLogger(logger: LoggerService, context: string): LoggerService {
+  if (logger instanceof TaskflowLogger) return logger.for(context);
+  return logger instanceof Logger ? new Logger(context) : new TaskflowLogger(logger as Sink, context, true);
 }

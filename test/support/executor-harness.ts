@@ -143,6 +143,8 @@ export class TelemetryDouble implements Telemetry {
   }
 }
 
+const isFailure = (text: unknown): boolean => typeof text === 'string' && /^Task \S+ \(\S+\) failed at attempt/.test(text);
+
 /** An executor on a fake clock, an in-memory log and a plain queue. */
 export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
   readonly clock = new FakeClock();
@@ -154,6 +156,8 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
   readonly interceptors = new InterceptorChain();
   readonly executor: ExecutorService;
   readonly warnings: string[] = [];
+  /** Lines that tell of failed attempts, which are no errors of the executor. */
+  readonly failures: string[] = [];
   readonly errors: unknown[] = [];
   readonly idSource = new FakeIdSource(7);
   private readonly ids = new FakeIdSource(1);
@@ -167,8 +171,8 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
     this.registry = new HandlerRegistry(settings);
     const logger = {
       log: () => undefined,
-      warn: (text: string) => this.warnings.push(text),
-      error: (text: unknown) => this.errors.push(text),
+      warn: (text: string) => (isFailure(text) ? this.failures : this.warnings).push(text),
+      error: (text: unknown) => (isFailure(text) ? this.failures : this.errors).push(text as string),
     };
     const env = new ExecutionEnvironment(settings, this.clock, this.idSource, this.telemetry, logger);
     this.feed = new LocalWorkFeed(settings, this.clock, logger, this.facts, this.facts.history, this.source, this.telemetry);

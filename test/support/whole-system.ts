@@ -35,7 +35,10 @@ export class WholeSystem {
   private life: Life | undefined;
   private wall = 1_700_000_000_000;
 
-  constructor(private readonly options: TaskflowOptionsInput = {}) {}
+  constructor(
+    private readonly options: TaskflowOptionsInput = {},
+    private readonly logger: unknown = silent,
+  ) {}
 
   get now(): Life {
     if (this.life === undefined) throw new Error('The system is not started.');
@@ -130,7 +133,7 @@ export class WholeSystem {
   private providers(clock: FakeClock, repository: SwitchableRepository) {
     const input: TaskflowOptionsInput = {
       ...this.options,
-      hooks: { logger: silent },
+      hooks: { logger: this.logger },
       guard: { backpressure: ROOMY, ...this.options['guard'] },
       eventLog: { eventLogPath: '/data/events.log', minFreeBytes: 0, ...this.options['eventLog'] },
       repository: { type: 'custom', repository },

@@ -117,13 +117,22 @@ describe('OpenTelemetryService', () => {
       expect(spans.getFinishedSpans()).toHaveLength(2);
     });
 
-    it('end with the kind of error, never its message, and pass it on', async () => {
+    it('end with the kind of error and record the exception with its cause, and pass it on', async () => {
       const telemetry = await traced();
-      const failure = new TypeError('secret of a user');
+      const failure = new TypeError('no host', { cause: new Error('refused') });
       await expect(telemetry.span('taskflow.flush.batch', {}, () => Promise.reject(failure))).rejects.toBe(failure);
       const [span] = spans.getFinishedSpans();
       expect(span?.status).toEqual({ code: SpanStatusCode.ERROR, message: 'TypeError' });
-      expect(span?.events).toEqual([]);
+      expect(span?.events).toMatchObject([
+        {
+          name: 'exception',
+          attributes: {
+            'exception.type': 'TypeError',
+            'exception.message': 'no host',
+            'exception.stacktrace': expect.stringMatching(/TypeError: no host\n\s+at .*\nCaused by: Error: refused/s),
+          },
+        },
+      ]);
     });
 
     it('have no traceparent outside', async () => {

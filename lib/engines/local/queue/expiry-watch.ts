@@ -75,6 +75,8 @@ export class ExpiryWatch {
   ended(task: TaskState): void {
     this.takeOut(task.id);
     this.count += 1;
+    const what = `Task ${task.name} (${task.id}) failed: it had not started when it expired.`;
+    this.parts.logger.error(`${what} It is not run, unless by tasks.retry().`);
     this.parts.telemetry.count('taskflow.tasks.failed', 1, { 'taskflow.task.name': task.name });
   }
 

@@ -1,5 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../../../config/taskflow.tokens.js';
+import { Inject, Injectable, type LoggerService } from '@nestjs/common';
+import { FACT_PORT, LOGGER, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../../../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { FactDraft, FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
@@ -33,6 +33,7 @@ export class RecoveryService {
     private readonly log: EventLogService,
     private readonly overlay: Overlay,
     private readonly executor: ExecutorService,
+    @Inject(LOGGER) private readonly logger: LoggerService,
   ) {}
 
   /** Tasks put back since the start. */
@@ -129,10 +130,14 @@ export class RecoveryService {
     if (outcome.task.status === 'created') this.executor.enqueue(outcome.task);
   }
 
-  private tell({ status, name }: TaskState): void {
+  private tell({ status, name, id, attempt, error }: TaskState): void {
     if (status === 'created') this.recoveredCount++;
     else if (status === 'cancelled') this.cancelledCount++;
     else this.failedCount++;
+    if (status === 'failed')
+      this.logger.error(
+        `Task ${name} (${id}) failed at attempt ${attempt}: ${error?.message ?? 'its process died'} It is not tried again, unless by tasks.retry().`,
+      );
     const counter = status === 'created' ? 'recovered' : status === 'cancelled' ? 'cancelled' : 'failed';
     this.telemetry.count(`taskflow.tasks.${counter}`, 1, { 'taskflow.task.name': name });
   }
