@@ -43,3 +43,8 @@ export function requireTime(field: string, at: number): number {
   if (at < 0 || at > MAX_TIME) throw new ValidationError(field, 'must lie between the years 1970 and 9999');
   return at;
 }
+
+/** A delay that an error asks for. Errors are made by anyone, of any number: undefined where it is no delay, or leads beyond any date. */
+export function delayOf(afterMs: unknown): number | undefined {
+  return typeof afterMs === 'number' && afterMs >= 0 && afterMs <= MAX_DURATION_MS ? Math.ceil(afterMs) : undefined;
+}

@@ -1,3 +1,4 @@
+import { delayOf } from '../domain/bounds.js';
 import { BackpressureError, SlotTimeoutError } from '../errors/admission.errors.js';
 import { RetryLaterError } from '../errors/execution.errors.js';
 import { EventLogFullError, RepositoryError } from '../errors/storage.errors.js';
@@ -16,7 +17,7 @@ export interface ComeAgain {
  */
 export function comeAgainOf(thrown: unknown): ComeAgain | undefined {
   try {
-    if (RetryLaterError.is(thrown)) return { afterMs: thrown.retryAfterMs, countsAsAttempt: thrown.countsAsAttempt };
+    if (RetryLaterError.is(thrown)) return { afterMs: delayOf(thrown.retryAfterMs), countsAsAttempt: thrown.countsAsAttempt };
     if (BackpressureError.is(thrown)) return thrown.limit === 'run' ? undefined : freeOfCharge(thrown.retryAfterMs);
     if (SlotTimeoutError.is(thrown) || EventLogFullError.is(thrown)) return freeOfCharge(thrown.retryAfterMs);
     return RepositoryError.is(thrown) && thrown.code === 'UNAVAILABLE' ? freeOfCharge(thrown.retryAfterMs) : undefined;
@@ -25,4 +26,4 @@ export function comeAgainOf(thrown: unknown): ComeAgain | undefined {
   }
 }
 
-const freeOfCharge = (afterMs: number | undefined): ComeAgain => ({ afterMs, countsAsAttempt: false });
+const freeOfCharge = (afterMs: unknown): ComeAgain => ({ afterMs: delayOf(afterMs), countsAsAttempt: false });

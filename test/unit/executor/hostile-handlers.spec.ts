@@ -1,6 +1,7 @@
 /* oxlint-disable unicorn/no-thenable -- objects with a then are what some of these handlers return */
 import { describe, expect, it } from '@jest/globals';
 import type { TaskContext } from '../../../lib/contracts/task-handler.interface.js';
+import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
 import { ExecutorHarness } from '../../support/executor-harness.js';
 
@@ -184,4 +185,19 @@ describe('What a handler throws', () => {
     expect([error.name, error.code, error.message.slice(0, 8)]).toEqual(['Bad\uFFFDError', 'E\uFFFD\uFFFD', 'stop\uFFFD \uFFFD ']);
     expect(error.message.length).toBeLessThan(8192);
   });
+
+  it.each([Number.POSITIVE_INFINITY, Number.NaN, 1e300, 8.64e15, -5, '7', null, {}])(
+    'may say when to come again, but not beyond any date: after %p its backoff decides',
+    async (retryAfterMs) => {
+      const h = new ExecutorHarness();
+      h.define('odd', async () => {
+        throw new BackpressureError('user', retryAfterMs as number);
+      });
+      h.executor.start();
+      const id = await h.submit('odd');
+      await h.clock.run(0);
+      const { status, runAt } = h.facts.state(id);
+      expect([status, runAt >= h.clock.now(), runAt <= h.clock.now() + 30_000]).toEqual(['created', true, true]);
+    },
+  );
 });

@@ -186,6 +186,19 @@ describe('The queue', () => {
     expect(h.facts.state(first).status).toBe('completed');
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, -1, '5'])(
+    'comes back to a task within a second where storage says %p of when it can be read',
+    async (retryAfterMs) => {
+      const h = new ExecutorHarness();
+      h.define('task', async () => 'done');
+      h.facts.loadErrors.push(new RepositoryError('UNAVAILABLE', 'down', retryAfterMs as number));
+      h.executor.start();
+      const id = await h.submit('task');
+      await h.clock.run(1_100);
+      expect([h.executor.stats.deferred, h.facts.state(id).status]).toEqual([1, 'completed']);
+    },
+  );
+
   it('has a task that is offered anew while it cannot be read run once it can, and leaves nothing behind', async () => {
     let slots!: ExecutionSlots;
     const source = (clock: FakeClock): FairQueue => {

@@ -4,6 +4,7 @@ import type { TaskEvent } from '../../../contracts/task-event.interface.js';
 import type { TaskHistory } from '../../../contracts/task-history.interface.js';
 import type { StartedWork, WorkTaker } from '../../../contracts/work-feed.interface.js';
 import { previousEventsOf } from '../../../domain/run-history.js';
+import { delayOf } from '../../../domain/bounds.js';
 import { copyOf, type TaskState } from '../../../domain/task-state.js';
 import { isRefusedForNow } from '../../../errors/fact-refused.js';
 import { EventLogError, RepositoryError } from '../../../errors/storage.errors.js';
@@ -207,7 +208,7 @@ export class Dispatcher {
     this.deferred += 1;
     if (!RepositoryError.is(error) && !EventLogError.is(error))
       logger.error(`Task ${work.taskId} could not be started; it is tried again.`, error);
-    const delayMs = RepositoryError.is(error) ? error.retryAfterMs : DEFERRED_MS;
+    const delayMs = (RepositoryError.is(error) ? delayOf(error.retryAfterMs) : undefined) ?? DEFERRED_MS;
     source.putBack(work.taskId, clock.monotonic() + delayMs);
   }
 }
