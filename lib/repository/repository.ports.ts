@@ -30,4 +30,6 @@ export interface ProjectionReport {
   keyConflict(taskId: string, holder: string): void;
   /** So many entries of the task were set aside in `taskflow_dead_entries`. */
   quarantined(taskId: string, entries: number, reason: string): void;
+  /** The log has not got so many entries of the task any more: a custom repository was given events that say so in their places. */
+  bridged?(taskId: string, entries: number): void;
 }

@@ -11,6 +11,7 @@ import {
   type TaskSystem,
   type TaskflowOptionsInput,
 } from 'nestjs-taskflow';
+import { MemoryTaskRepository } from '../support/memory-task-repository.js';
 import { eventually, TestFolder } from '../support/task-system.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
@@ -58,10 +59,10 @@ async function damage(text: string): Promise<void> {
   throw new Error(`No entry holds ${text}.`);
 }
 
-async function repair(): Promise<void> {
-  const refused: unknown = await open().catch((error: unknown) => error);
+async function repair(more: TaskflowOptionsInput = {}, where = ['--database', folder.file('tasks.db')]): Promise<void> {
+  const refused: unknown = await open(more).catch((error: unknown) => error);
   expect(EventLogCorruptError.is(refused)).toBe(true);
-  const args = [CLI, 'log', 'repair', folder.file('events.log'), '--database', folder.file('tasks.db'), '--yes'];
+  const args = [CLI, 'log', 'repair', folder.file('events.log'), ...where, '--yes'];
   expect((await promisify(execFile)(process.execPath, args)).stdout).toMatch(/^LOST +entries \d+ to \d+$/m);
 }
 
@@ -102,15 +103,15 @@ async function unflushed(): Promise<Scene> {
 }
 
 /** The database has the task up to its first release; the hole is behind that. */
-async function halfFlushed(): Promise<Scene> {
-  const first = await open({}, { blocked: true });
+async function halfFlushed(more: TaskflowOptionsInput = {}): Promise<Scene> {
+  const first = await open(more, { blocked: true });
   const [sound, task] = [await run(first, 'b'), await first.submit('steps', { input: 'a' })];
   await eventually(
     () => first.getStatus(task),
     (state) => state!.lastSeq === 4,
   );
   await first.shutdown({ timeoutMs: 0 });
-  const second = await open(UNFLUSHED, { life: 'second' });
+  const second = await open({ ...more, ...UNFLUSHED }, { life: 'second' });
   await second.result(task);
   const { events } = await follow(second, task, 0);
   expect(second.getStats().flush.appliedSeq).toBeGreaterThan(0);
@@ -172,5 +173,24 @@ describe.each([
     expect(events).toEqual(all.slice(0, lost - 1));
     await stream.return?.();
     expect(await follow(system, task, lost)).toEqual({ events: all.slice(lost), end: undefined });
+  });
+});
+
+describe('A repaired log beside a custom repository', () => {
+  it('opens and is flushed: the repository is never given a gap, and what others do goes on', async () => {
+    const repository = new MemoryTaskRepository();
+    const more = { repository: { type: 'custom', repository } };
+    const { task, lost, all } = await halfFlushed(more);
+    await repair(more, []);
+    const system = await open({ ...more, ...UNFLUSHED });
+    expect(await system.getStatus(task)).toMatchObject({ status: 'completed', lastSeq: all.length, result: 'a is done' });
+    await system.shutdown({ force: true });
+    const flushing = await open(more);
+    await run(flushing, 'c');
+    await caughtUp(flushing);
+    expect(await flushing.getStatus(task)).toMatchObject({ status: 'completed', lastSeq: all.length, result: 'a is done' });
+    const { events } = await follow(flushing, task, 0);
+    expect(events).toEqual(all.map((event, at) => (at === lost - 1 ? `${lost} custom` : event)));
+    expect(repository.events.get(task.id)![lost - 1]).toMatchObject({ type: 'custom', eventName: 'taskflow.entry-lost' });
   });
 });

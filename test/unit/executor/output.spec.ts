@@ -195,7 +195,7 @@ describe('The queue', () => {
       h.executor.start();
       const id = await h.submit('task');
       await h.clock.run(1_100);
-      expect([h.executor.stats.deferred, h.facts.state(id).status]).toEqual([1, 'completed']);
+      expect([h.feed.deferred, h.facts.state(id).status]).toEqual([1, 'completed']);
     },
   );
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { RepositoryOptions } from '../../../lib/config/repository.options.js';
 import type { EventLogEntry } from '../../../lib/contracts/task-repository.interface.js';
 import type { Page, ListOptions } from '../../../lib/contracts/task-system.interface.js';
-import type { CursorFile, FlushCursor } from '../../../lib/contracts/task-store.interface.js';
+import type { CursorFile, FlushBatch, FlushCursor } from '../../../lib/contracts/task-store.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
@@ -54,9 +54,14 @@ function storage<R extends MemoryTaskRepository>(repository: R, script: EntryScr
     logId: () => script.logId,
   };
   const store = createTaskStore(options, ports);
-  const report = { keyConflict: () => undefined, quarantined: () => undefined };
+  const bridged: [string, number][] = [];
+  const report = {
+    keyConflict: () => undefined,
+    quarantined: () => undefined,
+    bridged: (taskId: string, entries: number) => void bridged.push([taskId, entries]),
+  };
   const projector = createProjector(options, ports, report, { store, cursorFile });
-  return { store, projector, cursorFile };
+  return { store, projector, cursorFile, bridged };
 }
 
 describe('Custom storage', () => {
@@ -121,6 +126,50 @@ describe('Custom storage', () => {
     expect(await store.cursor(script.logId)).toEqual(script.cursorAt(3));
     expect(await store.cursor('another log')).toBeNull();
     await expect(projector.apply(script.batch(null))).rejects.toBeInstanceOf(CursorMovedError);
+  });
+
+  it('is never given a gap: in the places of what a repair of the log lost it gets events that say so, also when a batch comes again', async () => {
+    const script = new EntryScript();
+    const [id, other] = [randomUUID(), randomUUID()];
+    script.created(id);
+    script.created(other);
+    script.add('start', id);
+    for (let n = 0; n < 3; n++) script.add('progress', id, { payload: n });
+    script.add('retry', id, { reason: 'failed', runAt: 1, delayMs: 1, error: { name: 'Error', message: 'no', retryable: true } });
+    script.add('start', id);
+    script.add('complete', id, { result: 'done' });
+    script.complete(other);
+    // Entries 4 and 5 are lost, and 7 and 8: the retry and the second start.
+    const kept = script.entries.filter(({ seq }) => ![4, 5, 7, 8].includes(seq));
+    const repository = new MemoryTaskRepository();
+    const use = storage(repository, script);
+    const until = (seq: number): FlushBatch => ({ ...script.batch(null, seq), entries: kept.filter((entry) => entry.seq <= seq) });
+    await use.projector.open();
+    use.cursorFile.failing = true;
+    await expect(use.projector.apply(until(6))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    use.cursorFile.failing = false;
+    const first = await use.projector.apply(until(6));
+    // A process that was started since knows the task by its row.
+    const next = createProjector(
+      { type: 'custom', repository } as unknown as RepositoryOptions,
+      { clock: new SystemClock(), ensureFile: async () => undefined, sharesProcessWithLog: true },
+      { keyConflict: () => undefined, quarantined: () => undefined },
+      { store: use.store, cursorFile: use.cursorFile },
+    );
+    await next.apply({ ...script.batch(first.cursor), entries: kept.filter(({ seq }) => seq > 6) });
+    expect(repository.tasks.get(id)).toMatchObject({ status: 'completed', lastSeq: 8, fence: 2, result: 'done' });
+    expect(repository.tasks.get(other)).toMatchObject({ status: 'completed', lastSeq: 3 });
+    expect(repository.events.get(id)!.map((event) => `${event.seq} ${event.eventName ?? event.type}`)).toEqual([
+      '1 created',
+      '2 start',
+      '3 taskflow.entry-lost',
+      '4 taskflow.entry-lost',
+      '5 progress',
+      '6 taskflow.entry-lost',
+      '7 start',
+      '8 complete',
+    ]);
+    expect(use.bridged).toEqual([[id, 2]]);
   });
 
   it('never shares a batch between pruned and another entry of its task', () => {

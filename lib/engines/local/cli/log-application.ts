@@ -88,6 +88,7 @@ export async function withProjector<T>(
   const projector = createProjector(options, databasePorts(context), {
     keyConflict: (taskId, holder) => tell(`task ${taskId} has no key: task ${holder} has it`),
     quarantined: (taskId, entries, reason) => tell(`task ${taskId}: ${entries} entries set aside (${reason})`),
+    bridged: (taskId, entries) => tell(`task ${taskId}: ${entries} entries are not in the log any more`),
   });
   try {
     await projector.open();

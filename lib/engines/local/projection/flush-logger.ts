@@ -44,6 +44,11 @@ export class FlushLogger {
       this.logger.warn(
         `Task ${notice.taskId} has no key in the database: task ${notice.holder}, which another home flushed first, has it.`,
       );
+    } else if (notice.kind === 'bridged') {
+      this.logger.warn(
+        `Task ${notice.taskId}: the log does not have ${notice.entries} of its entries any more, as after a repair. The custom repository was given ` +
+          `events named taskflow.entry-lost in their places. Was it restored from a backup instead, it lacks what the log had since: restore both of the same time.`,
+      );
     } else {
       this.logger.error(
         `Task ${notice.taskId}: ${notice.entries} entries were set aside in taskflow_dead_entries (${notice.reason}). Once the cause is gone: npx taskflow log retry-dead`,

@@ -35,7 +35,7 @@ export function createProjector(
       'A custom repository is written to by the process that holds it, not by a worker process.',
       0,
     );
-  return new CustomProjector(customRepository(options), ports.clock, beside.store, beside.cursorFile);
+  return new CustomProjector(customRepository(options), ports.clock, beside.store, beside.cursorFile, report);
 }
 
 function customRepository(options: RepositoryOptions): TaskRepository {

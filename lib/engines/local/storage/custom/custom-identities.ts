@@ -3,37 +3,51 @@ import type { LogEntry } from '../../../../contracts/log-entry.interface.js';
 import type { EventLogEntry, TaskRepository } from '../../../../contracts/task-repository.interface.js';
 import { scopedKey } from '../../../../domain/task-key.js';
 import type { CreatedData } from '../../../../domain/task-state.js';
+import type { GivenTask } from './lost-entries.js';
 
 export type TaskIdentity = Pick<EventLogEntry, 'name' | 'userId' | 'scopedKey'>;
 
+export interface KnownTask extends GivenTask {
+  readonly identity: TaskIdentity;
+}
+
 const MAX_REMEMBERED_TASKS = 10_000;
 
-/** Name, owner and key of tasks: the log says them once, in `created`, and a custom repository is told them with every entry. */
+/**
+ * Name, owner and key of tasks: the log says them once, in `created`, and a custom repository is told them with every entry. And how far
+ * each task was given to it.
+ */
 export class CustomIdentities {
-  private readonly known = new Map<string, TaskIdentity>();
+  private readonly known = new Map<string, KnownTask>();
 
   constructor(private readonly repository: TaskRepository) {}
 
   /** Null when the repository has no such task. */
-  async of(entry: LogEntry): Promise<TaskIdentity | null> {
-    let identity = this.known.get(entry.taskId);
-    if (identity !== undefined) return identity;
-    identity = entry.type === 'created' ? createdIdentity(entry) : await this.stored(entry);
-    if (identity === undefined) return null;
+  async of(entry: LogEntry): Promise<KnownTask | null> {
+    let known = this.known.get(entry.taskId);
+    if (known !== undefined) return known;
+    known = entry.type === 'created' ? { identity: createdIdentity(entry), lastSeq: 0, fence: 0 } : await this.stored(entry);
+    if (known === undefined) return null;
     if (this.known.size >= MAX_REMEMBERED_TASKS) this.known.delete(this.known.keys().next().value!);
-    this.known.set(entry.taskId, identity);
-    return identity;
+    this.known.set(entry.taskId, known);
+    return known;
   }
 
   forget(taskId: string): void {
     this.known.delete(taskId);
   }
 
-  private async stored(entry: LogEntry): Promise<TaskIdentity | undefined> {
+  /** A batch was not taken: how far the repository is, it has to say again. */
+  forgetAll(): void {
+    this.known.clear();
+  }
+
+  private async stored(entry: LogEntry): Promise<KnownTask | undefined> {
     const task = await this.repository.findById(entry.taskId);
     if (task === null || task === undefined) return undefined;
     const key = (task.idempotencyKey as string) === (task.id as string) ? null : task.idempotencyKey;
-    return { name: task.name, userId: task.userId, scopedKey: scopedKey(task.id, task.userId, key) };
+    const identity = { name: task.name, userId: task.userId, scopedKey: scopedKey(task.id, task.userId, key) };
+    return { identity, lastSeq: task.lastSeq, fence: task.fence };
   }
 }
 

@@ -12,9 +12,11 @@ import type {
 import { RepositoryError } from '../../../../errors/storage.errors.js';
 import { checkCursor } from '../cursor-rows.js';
 import { BatchLane } from './batch-lane.js';
-import { CustomIdentities } from './custom-identities.js';
+import { CustomIdentities, type TaskIdentity } from './custom-identities.js';
 import { cursorIn, ofLog } from './custom-task-store.js';
+import { inPlaceOfLost } from './lost-entries.js';
 import { LimitedRepository } from './limited-repository.js';
+import type { ProjectionReport } from '../../../../repository/repository.ports.js';
 import { StorageWatch } from '../../../../repository/storage-watch.js';
 import { unavailable } from '../../../../repository/database-errors.js';
 import { CursorMovedError, FencedWriterError } from '../flush.errors.js';
@@ -33,6 +35,7 @@ export class CustomProjector implements Projector {
     /** The store on the same repository: it initialises and closes it, once for both. */
     private readonly store: Pick<TaskStore, 'open'>,
     private readonly cursorFile: CursorFile,
+    private readonly report: Pick<ProjectionReport, 'bridged'>,
   ) {
     this.identities = new CustomIdentities(new LimitedRepository(repository, new StorageWatch(clock, 'custom repository')));
     this.lane = new BatchLane(repository, clock);
@@ -48,14 +51,17 @@ export class CustomProjector implements Projector {
 
   async apply(batch: FlushBatch): Promise<AppliedBatch> {
     checkCursor(await this.cursor(batch.logId), batch);
+    const bridged = new Map<string, number>();
     try {
-      for (const entries of splitAtPruned(await this.completeEntries(batch.entries))) await this.lane.give(entries);
+      for (const entries of splitAtPruned(await this.completeEntries(batch.entries, bridged))) await this.lane.give(entries);
       // Looked at again: the repository may have taken so long that another process holds the log.
       await this.cursorFile.write(batch.to, (stored) => checkCursor(ofLog(stored, batch.logId), batch));
     } catch (error) {
+      this.identities.forgetAll();
       if (!this.isTransient(error)) throw error;
       throw unavailable(error, 'custom repository');
     }
+    for (const [taskId, entries] of bridged) this.report.bridged?.(taskId, entries);
     return { cursor: batch.to, quarantined: 0 };
   }
 
@@ -67,30 +73,37 @@ export class CustomProjector implements Projector {
   /** The store closes the repository. */
   async close(): Promise<void> {}
 
-  private async completeEntries(entries: readonly LogEntry[]): Promise<EventLogEntry[]> {
+  private async completeEntries(entries: readonly LogEntry[], bridged: Map<string, number>): Promise<EventLogEntry[]> {
     const complete: EventLogEntry[] = [];
     for (const entry of entries) {
       if (NOT_FORWARDED.has(entry.type) || entry.taskId === '') continue;
-      const identity = await this.identities.of(entry);
+      const known = await this.identities.of(entry);
       // A task that is not there was pruned by a later entry, before a crash: what led to it comes again and finds nothing.
-      if (identity === null) continue;
-      complete.push({
-        seq: entry.seq,
-        type: entry.type,
-        taskId: entry.taskId,
-        ...(entry.taskSeq === undefined ? {} : { taskSeq: entry.taskSeq }),
-        ...identity,
-        attempt: entry.attempt,
-        fence: entry.fence,
-        ownerId: entry.owner,
-        timestamp: entry.at,
-        data: entry.data,
-      });
+      if (known === null) continue;
+      const next = forwarded(entry, known.identity);
+      const places = inPlaceOfLost(known, next);
+      if (places.length > 0) bridged.set(entry.taskId, (bridged.get(entry.taskId) ?? 0) + places.length);
+      complete.push(...places, next);
+      known.lastSeq = Math.max(known.lastSeq, entry.taskSeq ?? 0);
+      known.fence = Math.max(known.fence, entry.fence);
       if (entry.type === 'pruned') this.identities.forget(entry.taskId);
     }
     return complete;
   }
 }
+
+const forwarded = (entry: LogEntry, identity: TaskIdentity): EventLogEntry => ({
+  seq: entry.seq,
+  type: entry.type,
+  taskId: entry.taskId,
+  ...(entry.taskSeq === undefined ? {} : { taskSeq: entry.taskSeq }),
+  ...identity,
+  attempt: entry.attempt,
+  fence: entry.fence,
+  ownerId: entry.owner,
+  timestamp: entry.at,
+  data: entry.data,
+});
 
 /** `pruned` never shares a batch with another entry of its task, so that a repository may do deletions first or last. */
 export function splitAtPruned(entries: readonly EventLogEntry[]): EventLogEntry[][] {
