@@ -28,14 +28,6 @@ export interface TaskQuery {
   readonly limit: number;
 }
 
-export interface StatusCounts {
-  readonly created: number;
-  readonly running: number;
-  readonly completed: number;
-  readonly failed: number;
-  readonly cancelled: number;
-}
-
 /** A log, as its rows tell of it. */
 export interface UnfinishedHome {
   readonly home: string;
@@ -80,7 +72,6 @@ export interface TaskStore {
   countDeadLetters(since: number, atMost: number): Promise<number>;
   /** Ended tasks of a home that retention may prune: completed or cancelled before the first time, failed before the second; oldest first, without bodies. */
   prunable(home: string, completedBefore: number, failedBefore: number, limit: number): Promise<TaskState[]>;
-  counts(home: string): Promise<StatusCounts>;
   /** Unfinished running tasks of other homes without a heartbeat since `before`: id, home, last sign of life. */
   staleElsewhere(home: string, before: number, limit: number): Promise<readonly { id: string; home: string; lastSeenAt: number }[]>;
   /** Homes, other than the given one, that have unfinished tasks: with their cursor positions, and the last beat of their process. */

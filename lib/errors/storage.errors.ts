@@ -63,14 +63,7 @@ export class EventLogCorruptError extends TaskSystemError {
 }
 
 export type RepositoryErrorCode =
-  | 'UNAVAILABLE'
-  | 'NOT_SUPPORTED'
-  | 'NOT_A_DATABASE'
-  | 'HISTORY_MISMATCH'
-  | 'UNADOPTED_HOME'
-  | 'SCHEMA_TOO_NEW'
-  | 'DRIVER_MISSING'
-  | 'QUARANTINED';
+  'UNAVAILABLE' | 'NOT_SUPPORTED' | 'NOT_A_DATABASE' | 'HISTORY_MISMATCH' | 'UNADOPTED_HOME' | 'SCHEMA_TOO_NEW' | 'DRIVER_MISSING';
 
 /** 503. The database did not answer, or cannot do what was asked. `code` says which. */
 export class RepositoryError extends TaskSystemError implements FactRefused {

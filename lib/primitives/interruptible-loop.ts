@@ -22,10 +22,6 @@ export class InterruptibleLoop {
     private readonly options: LoopOptions,
   ) {}
 
-  get isStarted(): boolean {
-    return this.abort !== undefined;
-  }
-
   /** The first turn comes after one pause. Starting a started loop changes nothing. */
   start(): void {
     if (this.abort !== undefined) return;

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RepositoryOptions } from '../../../lib/config/repository.options.js';
 import type { FlushCursor } from '../../../lib/contracts/task-store.interface.js';
-import type { TaskStatus } from '../../../lib/contracts/task.interface.js';
 import { fold } from '../../../lib/domain/fold.js';
 import { isEnded, type TaskState } from '../../../lib/domain/task-state.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
@@ -74,7 +73,6 @@ for (const { name, available, create } of DATABASES) {
       expect((await store.findByKeys([id])).size).toBe(0); // a chosen key is the only one
       expect((await store.unfinished(script.logId, undefined, null, 10)).map((each) => each.id)).toEqual([other]);
       expect(await store.unfinished(script.logId, 'running', null, 10)).toEqual([]);
-      expect(await store.counts(script.logId)).toEqual({ created: 1, running: 0, completed: 1, failed: 0, cancelled: 0 });
       expect((await store.list({ userId: 'ada', status: 'completed', tag: 't', limit: 10 })).map((each) => each.id)).toContain(id);
       expect((await store.list({ userId: 'ada', status: 'running', limit: 10 })).map((each) => each.id)).not.toContain(id);
       const end = script.entries.at(-1)!.at;
@@ -260,9 +258,6 @@ for (const { name, available, create } of DATABASES) {
         if (key.startsWith('shared')) expect(holder === undefined || holder.key === key).toBe(true);
         else expect([key, holder?.id]).toEqual([key, retained.find((each) => each.key === key)?.id]);
       }
-      const counts: Record<TaskStatus, number> = { created: 0, running: 0, completed: 0, failed: 0, cancelled: 0 };
-      for (const each of retained) counts[each.status]++;
-      expect(await store.counts(home)).toEqual(counts);
       const unfinished: string[] = [];
       for (let after: { at: number; id: string } | null = null; ;) {
         const page = await store.unfinished(home, undefined, after, 3);

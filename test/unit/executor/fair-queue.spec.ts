@@ -211,7 +211,6 @@ describe('FairQueue: names without a handler', () => {
     const { queue } = queueOf();
     offerAll(queue, [{ name: 'later', userId: 'a' }, { name: 'later', userId: 'b' }, { userId: 'a' }, { name: 'later', userId: 'a' }]);
     expect(queue.size).toEqual({ queued: 1, delayed: 0, parked: 3 });
-    expect(queue.undefinedNames()).toEqual(['later']);
     expect(numbersOf(drain(queue))).toEqual([3]);
     let told = 0;
     queue.onWork(() => (told += 1));
@@ -226,7 +225,6 @@ describe('FairQueue: names without a handler', () => {
     queue.offer(workItem(1, { name: 'later' }));
     expect([queue.withdraw(idOfTask(1)), queue.withdraw(idOfTask(1))]).toEqual([true, false]);
     expect(queue.size.parked).toBe(0);
-    expect(queue.undefinedNames()).toEqual([]);
   });
 });
 

@@ -158,11 +158,6 @@ export class FairQueue implements WorkSource {
     return slot === NIL ? undefined : this.columns.address(slot);
   }
 
-  /** Names that tasks wait for and that nobody defined. */
-  undefinedNames(): string[] {
-    return this.table.undefinedNames();
-  }
-
   private released(name: string, userId: string | null): void {
     for (const gate of this.table.gatesOf(name, userId)) this.ring.wake(gate);
     this.wakePhases();

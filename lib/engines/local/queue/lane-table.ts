@@ -71,11 +71,6 @@ export class LaneTable {
     if (handler.lanes > 0) for (const lane of this.lanes) if (lane?.handler === handler) yield lane;
   }
 
-  /** Names that tasks wait for, and nobody defined. */
-  undefinedNames(): string[] {
-    return [...this.handlers.values()].filter((handler) => !handler.isDefined && handler.lanes > 0).map((handler) => handler.name);
-  }
-
   /** Some lanes with runnable tasks, from anywhere: at most `limit`, looking at no more than `looks`. */
   *some(limit: number, looks: number): Generator<Lane> {
     let found = 0;

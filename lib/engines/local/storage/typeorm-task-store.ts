@@ -1,6 +1,5 @@
-import type { FlushCursor, StatusCounts, TaskQuery, TaskStore, UnfinishedHome } from '../../../contracts/task-store.interface.js';
+import type { FlushCursor, TaskQuery, TaskStore, UnfinishedHome } from '../../../contracts/task-store.interface.js';
 import type { StoredEntry } from '../../../contracts/task-history.interface.js';
-import type { TaskStatus } from '../../../contracts/task.interface.js';
 import type { EntryType } from '../../../contracts/task-event.interface.js';
 import { comparePositions } from '../../../domain/task-query.js';
 import { changed, isEnded, type TaskState } from '../../../domain/task-state.js';
@@ -127,15 +126,6 @@ export class TypeOrmTaskStore implements TaskStore {
       ` AND (("status" IN ('completed', 'cancelled') AND "completed_at" < ?) OR ("status" = 'failed' AND "completed_at" < ?)) ORDER BY "completed_at", "id" LIMIT ?`;
     const rows = await this.rows(sql, [home, Math.max(completedBefore, failedBefore), completedBefore, failedBefore, limit]);
     return (await this.merge.prunable(rows.map(stateOfRow), home, completedBefore, failedBefore, limit)).map(withoutBodies);
-  }
-
-  async counts(home: string): Promise<StatusCounts> {
-    const counts: Record<TaskStatus, number> = { created: 0, running: 0, completed: 0, failed: 0, cancelled: 0 };
-    const rows = await this.rows(`SELECT "status", COUNT(*) AS n FROM ${this.whole()} AND "home" = ? GROUP BY "status"`, [home]);
-    for (const row of rows) counts[row['status'] as TaskStatus] = Number(row['n']);
-    const quarantined = await this.merge.countBy((state) => (state.home === home ? state.status : null));
-    for (const [status, n] of quarantined) counts[status as TaskStatus] += n;
-    return counts;
   }
 
   async staleElsewhere(home: string, before: number, limit: number): Promise<readonly { id: string; home: string; lastSeenAt: number }[]> {

@@ -1,13 +1,6 @@
 import type { TaskRepository } from '../../../../contracts/task-repository.interface.js';
 import type { StoredEntry } from '../../../../contracts/task-history.interface.js';
-import type {
-  CursorFile,
-  FlushCursor,
-  StatusCounts,
-  TaskQuery,
-  TaskStore,
-  UnfinishedHome,
-} from '../../../../contracts/task-store.interface.js';
+import type { CursorFile, FlushCursor, TaskQuery, TaskStore, UnfinishedHome } from '../../../../contracts/task-store.interface.js';
 import { idempotencyKey, taskId as brandedTaskId } from '../../../../contracts/ids.js';
 import { stateOf } from '../../../../domain/task-snapshot.js';
 import { changed, type TaskState } from '../../../../domain/task-state.js';
@@ -132,13 +125,6 @@ export class CustomTaskStore implements TaskStore {
       // Failed tasks, which stay longer, may stand before the others.
       if (due.length >= limit || ended.length < asked || asked >= MAX_ENDED_PER_SWEEP) return due.slice(0, limit);
     }
-  }
-
-  /** Unfinished tasks only: a custom repository has no way to count the others. */
-  async counts(home: string): Promise<StatusCounts> {
-    const unfinished = home === this.ports.logId() ? await this.allUnfinished() : [];
-    const running = unfinished.filter((task) => task.status === 'running').length;
-    return { created: unfinished.length - running, running, completed: 0, failed: 0, cancelled: 0 };
   }
 
   // One repository, one log: there are no other homes, and nothing is ever set aside.
