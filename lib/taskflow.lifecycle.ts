@@ -181,11 +181,13 @@ export class TaskflowLifecycle {
   private async stopAll(options: ShutdownOptions): Promise<void> {
     await this.stopWork(options);
     if (await this.hasOpened()) {
-      await this.streams.stop();
       await this.housekeeping.stop();
       if (options.force !== true) await this.takeLeave();
       failpoint('shutdown.drained');
+      this.streams.refuse();
       await this.closeAll();
+      // Clients are asked to come back last, since they do so in two seconds: this process must have let go of its port by then.
+      await this.streams.stop();
     }
     this.current = 'stopped';
   }

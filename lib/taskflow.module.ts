@@ -1,13 +1,4 @@
-import {
-  type DynamicModule,
-  Inject,
-  Module,
-  Optional,
-  type OnApplicationBootstrap,
-  type BeforeApplicationShutdown,
-  type Provider,
-  type Type,
-} from '@nestjs/common';
+import { type DynamicModule, Inject, Module, Optional, type OnApplicationBootstrap, type Provider, type Type } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import type { TaskflowOptionsFactory, TaskflowOptionsInput } from './config/taskflow-options.interface.js';
 import { TASKFLOW_OPTIONS, TASKFLOW_OPTIONS_INPUT } from './config/taskflow.tokens.js';
@@ -20,7 +11,7 @@ import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { TaskSseGate } from './http/task-sse.gate.js';
-import { ApplicationEdges, ApplicationEdgesModule } from './lifecycle/application-edges.module.js';
+import { ApplicationEdges, ApplicationEdgesModule, ApplicationExit, ApplicationExitModule } from './lifecycle/application-edges.module.js';
 import { MarkedProviders } from './handlers/marked-providers.js';
 import { requireSingleRoot } from './single-root.js';
 import { FEATURE_PROVIDERS, TaskflowFeatureModule } from './taskflow-feature.module.js';
@@ -53,7 +44,7 @@ export interface TaskflowModuleAsyncOptions {
 
 /** Durable tasks: import it once, in the root module. Handlers are plain providers of any module. */
 @Module({})
-export class TaskflowModule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class TaskflowModule implements OnApplicationBootstrap {
   constructor(
     @Inject(ModulesContainer) container: ModulesContainer,
     // Absent where the class itself is imported, which has no providers.
@@ -61,6 +52,7 @@ export class TaskflowModule implements OnApplicationBootstrap, BeforeApplication
     @Optional() @Inject(MarkedProviders) private readonly marked: MarkedProviders,
     @Optional() @Inject(TaskflowLifecycle) private readonly lifecycle: TaskflowLifecycle,
     @Optional() @Inject(ApplicationEdges) edges: ApplicationEdges,
+    @Optional() @Inject(ApplicationExit) exit: ApplicationExit,
   ) {
     requireSingleRoot(container, TaskflowModule);
     if (marked === undefined)
@@ -68,6 +60,9 @@ export class TaskflowModule implements OnApplicationBootstrap, BeforeApplication
     marked.discoverEarly();
     edges.onUp(() => this.system.initialize());
     edges.onClosing(() => this.lifecycle.stopWork());
+    // Not later: Nest closes sockets and TypeORM its pools after that, and open streams would hold both up. Not earlier: browsers that are asked
+    // to come back before the port closes find a process that refuses them, and an EventSource that is refused never comes again.
+    exit.onLeaving(() => this.system.shutdown());
   }
 
   /** Without options: SQLite and log in `./.taskflow`. Options are checked when the application is created. */
@@ -95,18 +90,13 @@ export class TaskflowModule implements OnApplicationBootstrap, BeforeApplication
     this.marked.registerAll();
     await this.lifecycle.open();
   }
-
-  /** Not later: Nest closes sockets and TypeORM its pools after this hook, and open streams would hold both up. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.system.shutdown();
-  }
 }
 
 function define(global: boolean, imports: any[], input: Provider[]): DynamicModule {
   return {
     module: TaskflowModule,
     global,
-    imports: [DiscoveryModule, ApplicationEdgesModule, ...imports],
+    imports: [DiscoveryModule, ApplicationEdgesModule, ApplicationExitModule, ...imports],
     providers: [...input, ...taskflowProviders],
     exports: PUBLIC,
   };

@@ -125,6 +125,11 @@ export class StreamService {
     return { active: this.quota.tasks, subscribers: this.quota.total };
   }
 
+  /** New subscribers are refused from now on; those who listen stay. */
+  refuse(): void {
+    this.opener.stop();
+  }
+
   /** Ends every stream, SSE with a `retry:` hint, and waits for their sockets to drain. New subscribers are refused. Twice is once. */
   stop(): Promise<void> {
     this.stopping ??= this.end();
@@ -132,7 +137,7 @@ export class StreamService {
   }
 
   private async end(): Promise<void> {
-    this.opener.stop();
+    this.refuse();
     this.channels.cutOff('stopping');
     // No SSE, no sockets: nothing to wait for.
     if (this.sseCount > 0) await new Promise<void>((resolve) => this.clock.after(DRAIN_MS, resolve, true));

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Body, Controller, Delete, Get, Headers, type INestApplication, Module, Param, Post, Sse } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, type INestApplication, Module, Param, Post, Sse, type Type } from '@nestjs/common';
 import { APP_FILTER, NestFactory } from '@nestjs/core';
 import { IsEmail, IsInt, Min } from 'class-validator';
 import {
@@ -64,6 +64,7 @@ beforeEach(async () => {
   folder = await TestFolder.create();
   apps = [];
   starts.length = 0;
+  onClosing = () => Promise.resolve();
   held = new Promise((resolve) => (release = resolve));
 });
 afterEach(async () => {
@@ -75,10 +76,23 @@ afterEach(async () => {
 /** Longer than any test may take: an app that waits for a connection to idle out when it closes is found by that. */
 const IDLE_MS = 3_600_000;
 
+/** Hooks of other modules, before and after ours and in the root. */
+let onClosing: () => Promise<void> = () => Promise.resolve();
+class Closing {
+  beforeApplicationShutdown(): Promise<void> {
+    return onClosing();
+  }
+}
+const closingModule = (): Type => {
+  @Module({ providers: [Closing] })
+  class ClosingModule {}
+  return ClosingModule;
+};
+
 async function listen(more: TaskflowOptionsInput = {}): Promise<INestApplication> {
   @Module({
-    imports: [TaskflowModule.forRoot(folder.options(more))],
-    providers: [Import, { provide: APP_FILTER, useClass: TaskflowExceptionFilter }],
+    imports: [closingModule(), TaskflowModule.forRoot(folder.options(more)), closingModule()],
+    providers: [Closing, Import, { provide: APP_FILTER, useClass: TaskflowExceptionFilter }],
     controllers: [ImportController],
   })
   class AppModule {}
@@ -200,6 +214,24 @@ describe('over HTTP', () => {
       { attempt: 1, fence: 2 },
     ]);
     expect(await next.get(TaskSystem).getStatus(key)).toMatchObject({ status: 'completed', attempt: 1 });
+  });
+
+  it("asks browsers to come back only when every other module's closing is over, since the port answers 503 until then", async () => {
+    const app = await listen({ shutdown: { timeoutMs: 50, forceKillTimeoutMs: 50 } });
+    const key = await submit(app);
+    const stream = await call(app, `/${key}/events`);
+    await running(app, key);
+    let text = '';
+    const read = stream.body!.pipeThrough(new TextDecoderStream()).pipeTo(new WritableStream({ write: (part) => void (text += part) }));
+    const heard: boolean[] = [];
+    onClosing = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      heard.push(text.includes('retry:'));
+    };
+    await app.close();
+    await read;
+    expect(heard).toEqual([false, false, false]);
+    expect(text).toMatch(/id: \d+\nretry: \d+\n\n$/);
   });
 
   it('lets a running task finish within shutdown.timeoutMs, and refuses submits meanwhile', async () => {
