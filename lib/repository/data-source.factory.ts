@@ -1,11 +1,11 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { RepositoryError } from '../errors/storage.errors.js';
 import { answerWithin } from './answer-limit.js';
 import { isRefusedParameter } from './database-errors.js';
 import { type DatabaseTarget, describeTarget, givenTo } from './database-target.js';
 import { TASKFLOW_MIGRATIONS } from './migrations/taskflow.migrations.js';
 import { OpenDatabase, PoolSockets } from './open-database.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
+import { driverNotLoaded, refusedByPooler, refusedByTypeOrm } from './driver-errors.js';
 import { MIGRATIONS_TABLE } from './schema-names.js';
 import { requireUtf8 } from './server-encoding.js';
 import { applyPragmas } from './sqlite-pragmas.js';
@@ -39,7 +39,8 @@ async function openSqlite(file: string, ports: DatabasePorts): Promise<DataSourc
   const driver = await sqliteDriver();
   // SQLite gives its -wal and -shm the mode of the database, and would make that one readable by everybody.
   await ports.ensureFile(file);
-  const dataSource = new DataSource({ ...OWN_SCHEMA, type: 'sqlite', database: file, driver, logging: false } as DataSourceOptions);
+  const options = { ...OWN_SCHEMA, type: 'sqlite', database: file, driver, logging: false } as DataSourceOptions;
+  const dataSource = createDataSource('sqlite', options);
   await dataSource.initialize();
   try {
     await applyPragmas(dataSource, file, ports.sharesProcessWithLog ? IN_PARENT_BUSY_TIMEOUT_MS : IN_WORKER_BUSY_TIMEOUT_MS, ports.clock);
@@ -59,7 +60,9 @@ async function openPostgres(target: PostgresTarget, role: DatabaseRole, ports: D
   } catch (error) {
     // A transaction pooler with its defaults: there every transaction sets its own limit.
     if (!isRefusedParameter(error)) throw error;
-    return connectPostgres(target, role, ports, false);
+    return connectPostgres(target, role, ports, false).catch((again: unknown) => {
+      throw isRefusedParameter(again) ? refusedByPooler(again) : again;
+    });
   }
 }
 
@@ -70,7 +73,7 @@ async function connectPostgres(
   asParameter: boolean,
 ): Promise<OpenDatabase> {
   const sockets = new PoolSockets(givenTo('stream', target));
-  const dataSource = new DataSource(postgresOptions(target, role, { stream: sockets.create, asParameter }));
+  const dataSource = createDataSource('postgres', postgresOptions(target, role, { stream: sockets.create, asParameter }));
   return answerWithin(
     ports.clock,
     OPEN_LIMIT_MS,
@@ -108,11 +111,11 @@ function postgresOptions(
     type: 'postgres',
     extra: {
       ...POOLS[role],
-      ...(ours.asParameter ? { statement_timeout: statementLimits(target, role).atServerMs } : {}),
       keepAlive: true,
       // Tokens outlive no login: connections are renewed before the database ends them.
       ...(target.lakebase ? { maxLifetimeSeconds: 2700, idleTimeoutMillis: 30_000 } : {}),
       ...extra,
+      statement_timeout: ours.asParameter ? statementLimits(target, role).atServerMs : undefined,
       ...(role === 'reader' ? {} : { max: 1 }),
       stream: ours.stream,
     },
@@ -130,13 +133,14 @@ async function requireDriver(name: 'sqlite3' | 'pg', range: string): Promise<unk
   try {
     return name === 'pg' ? await import('pg') : await import('sqlite3');
   } catch (error) {
-    throw new RepositoryError(
-      'DRIVER_MISSING',
-      `The database driver '${name}' cannot be loaded. Install it beside nestjs-taskflow: npm install "${name}@${range}".`,
-      0,
-      {
-        cause: error,
-      },
-    );
+    throw driverNotLoaded(name, range, error);
+  }
+}
+
+function createDataSource(type: 'sqlite' | 'postgres', options: DataSourceOptions): DataSource {
+  try {
+    return new DataSource(options);
+  } catch (error) {
+    throw refusedByTypeOrm(type, error);
   }
 }

@@ -161,6 +161,16 @@ describe('A custom repository that neither answers nor fails', () => {
   });
 });
 
+describe('A custom repository without all of its members', () => {
+  it('is refused by name before anything is opened', () => {
+    const repository = Object.assign(Object.create(null) as object, { initialize: async () => undefined, findById: async () => null });
+    const options = { type: 'custom', repository } as unknown as RepositoryOptions;
+    expect(() => createTaskStore(options, {} as never)).toThrow(
+      'Missing: executeBatch, findByIdempotencyKey, findStaleTasks, getEvents, healthCheck, close.',
+    );
+  });
+});
+
 describe('A custom repository that throws at once, or answers with no promise', () => {
   it.each(READS)('fails as one that rejects: %s', async (_member, read) => {
     const { store, repository, script } = setUp();

@@ -38,11 +38,23 @@ export function createProjector(
   return new CustomProjector(customRepository(options), ports.clock, beside.store, beside.cursorFile, report);
 }
 
-function customRepository(options: RepositoryOptions): TaskRepository {
-  if (options.repository !== undefined && options.repository !== null) return inOwnContexts(options.repository);
+function customRepository({ repository }: RepositoryOptions): TaskRepository {
+  const missing = REQUIRED_MEMBERS.filter((member) => typeof repository?.[member] !== 'function');
+  if (repository !== undefined && missing.length === 0) return inOwnContexts(repository);
   throw new RepositoryError(
     'NOT_SUPPORTED',
-    "repository.type 'custom' needs repository.repository: an object with the members of TaskRepository.",
+    `repository.type 'custom' needs repository.repository: an object with the members of TaskRepository. Missing: ${missing.join(', ')}.`,
     0,
   );
 }
+
+const REQUIRED_MEMBERS = [
+  'initialize',
+  'executeBatch',
+  'findById',
+  'findByIdempotencyKey',
+  'findStaleTasks',
+  'getEvents',
+  'healthCheck',
+  'close',
+] as const;
