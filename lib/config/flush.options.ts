@@ -11,6 +11,6 @@ export class FlushOptions {
   @IsCount(1) readonly circuitBreakerThreshold: number = 5;
   /** Longest pause of an open breaker before it probes the database. Unit: ms. Default 30 s. */
   @IsTimerMs(1) readonly circuitBreakerDurationMs: number = 30_000;
-  /** 'process': a child process writes; 'inline': this one, also chosen by itself where objects cannot cross a process. Default 'process'. */
+  /** 'process': a child process writes; 'inline': this one, also chosen by itself where objects cannot cross a process, or a bundle lacks the worker's file. Default 'process'. */
   @IsIn(['process', 'inline']) readonly worker: 'process' | 'inline' = 'process';
 }

@@ -22,10 +22,16 @@ export interface EventLogEntry {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** Storage of your own, behind `repository: { type: 'custom', repository }`. */
+/**
+ * Storage of your own, behind `repository: { type: 'custom', repository }`. Each call has a time limit (10 s; `findStaleTasks` 60 s): without
+ * an answer by then the storage counts as away, and whoever asked is refused.
+ */
 export interface TaskRepository {
   initialize(): Promise<void>;
-  /** Resolves when durable. May be given the same entries again after a crash, never a gap. */
+  /**
+   * Resolves when durable. One call at a time, in the order of the log. May be given the same entries again, after a crash, a rejection, or
+   * 30 s without an answer, never a gap: an entry that was applied before, or lands late, must change nothing.
+   */
   executeBatch(entries: readonly EventLogEntry[]): Promise<void>;
   findById(taskId: TaskId): Promise<Task | null>;
   findByIdempotencyKey(scopedKey: IdempotencyKey): Promise<Task | null>;

@@ -119,4 +119,28 @@ export const DATABASE_MUTANTS = [
       'are set aside whatever was refused: text that the database cannot hold does not stop the flush of others',
     ],
   },
+  {
+    id: 'wait-for-a-silent-storage',
+    promise: 'P10',
+    breaks: 'A storage that says nothing is waited for without end.',
+    file: 'lib/repository/answer-limit.ts',
+    edits: [['        reject(silence(what, limitMs));\n', '        silence(what, limitMs);\n']],
+    test: ['test/unit/repository/silent-storage.spec.ts', 'has its reads refused in time, and is asked again: findById'],
+  },
+  {
+    id: 'batch-beside-a-late-one',
+    promise: 'P7',
+    breaks: 'A custom repository gets the next batch while an earlier one may still land.',
+    file: 'lib/engines/local/storage/custom/batch-lane.ts',
+    edits: [['    await this.previous();\n', '']],
+    test: ['test/unit/repository/silent-storage.spec.ts', 'is away in time, and nothing is given beside it'],
+  },
+  {
+    id: 'keep-silent-connections',
+    promise: 'P10',
+    breaks: 'The connections of a server that fell silent are used again.',
+    file: 'lib/repository/database.connection.ts',
+    edits: [['      if (this.database === database) this.database = undefined;\n      database.abandon();\n', '']],
+    test: ['test/storage/repository/silent-postgres.spec.ts', 'has its reads refused in time, and is read again over new connections'],
+  },
 ];
