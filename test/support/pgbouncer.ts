@@ -1,9 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { existsSync } from 'node:fs';
+import { eventually } from './task-system.js';
 import { postgresUrl } from './test-databases.js';
 
 const PROGRAM = '/usr/sbin/pgbouncer';
@@ -23,41 +25,35 @@ export async function startBouncer(database: string): Promise<Bouncer> {
   const folder = await mkdtemp(join(tmpdir(), 'taskflow-bouncer-'));
   await chmod(folder, 0o777);
   await writeFile(join(folder, 'users.txt'), `"${username}" "${password}"\n`);
-  for (let port = 20_000 + (process.pid % 20_000); ; port++) {
-    const settings = [
-      `[databases]\n${database} = host=${hostname} port=${serverPort === '' ? 5432 : serverPort} user=${username}`,
-      `[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\nauth_file = ${folder}/users.txt`,
-      `pool_mode = transaction\nlogfile = ${folder}/log\npidfile = ${folder}/pid\n`,
-    ];
-    await writeFile(join(folder, 'pgbouncer.ini'), settings.join('\n'));
-    const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    const bouncer = spawn(PROGRAM, ['-q', join(folder, 'pgbouncer.ini')], { stdio: 'ignore', ...nobody });
-    if (!(await listens(bouncer, port))) continue;
-    return {
-      port,
-      stop: async () => {
-        const exited = new Promise((resolve) => bouncer.once('exit', resolve));
-        bouncer.kill('SIGKILL');
-        await exited;
-        await rm(folder, { recursive: true, force: true });
-      },
-    };
-  }
+  const port = await freePort();
+  const settings = [
+    `[databases]\n${database} = host=${hostname} port=${serverPort === '' ? 5432 : serverPort} user=${username}${password === '' ? '' : ` password=${password}`}`,
+    `[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =\nauth_type = any\nauth_file = ${folder}/users.txt`,
+    `pool_mode = transaction\nlogfile = ${folder}/log\npidfile = ${folder}/pid\n`,
+  ];
+  await writeFile(join(folder, 'pgbouncer.ini'), settings.join('\n'));
+  const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const bouncer = spawn(PROGRAM, ['-q', join(folder, 'pgbouncer.ini')], { stdio: 'ignore', ...nobody });
+  await eventually(
+    () => readFile(join(folder, 'log'), 'utf8').catch(() => ''),
+    (log) => log.includes(`listening on 127.0.0.1:${port}`),
+  );
+  return {
+    port,
+    stop: async () => {
+      const exited = new Promise((resolve) => bouncer.once('exit', resolve));
+      bouncer.kill('SIGKILL');
+      await exited;
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }
 
-/** False when it ended: the port is taken. */
-async function listens(bouncer: ChildProcess, port: number): Promise<boolean> {
-  while (bouncer.exitCode === null && bouncer.signalCode === null) {
-    const isThere = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on('error', () => resolve(false));
-    });
-    // Somebody else may listen there: ours has ended then, or is about to.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    if (isThere && bouncer.exitCode === null) return true;
-  }
-  return false;
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }

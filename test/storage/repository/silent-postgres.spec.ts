@@ -16,7 +16,7 @@ import { eventually } from '../../support/task-system.js';
 import { ensureFile, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
 
 const skipped = postgresUrl() === undefined ? ` (SKIPPED: ${process.env['TASKFLOW_TEST_PG_SKIPPED'] ?? 'no server'})` : '';
-const toClose: (() => Promise<unknown> | void)[] = [];
+const toClose: (() => Promise<unknown>)[] = [];
 const report = { keyConflict: () => undefined, quarantined: () => undefined };
 
 function storeOn(options: object, clock: SystemClock | FakeClock): TypeOrmTaskStore {
@@ -50,7 +50,8 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
   beforeEach(async () => {
     const { host, port } = database.options as unknown as { host: string; port: number };
     proxy = await SilentProxy.to(host, port === 0 ? 5432 : port);
-    through = { ...database.options, host: '127.0.0.1', port: proxy.port };
+    // The pool itself would end them after a while.
+    through = { ...database.options, host: '127.0.0.1', port: proxy.port, extra: { idleTimeoutMillis: 0 } };
     clock = new FakeClock();
   });
   afterEach(async () => {
@@ -190,9 +191,9 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
   it('with a role of two connections is written, read and confirmed', async () => {
     const role = `few_${randomBytes(4).toString('hex')}`;
     await onServer(
-      `CREATE ROLE ${role} LOGIN CONNECTION LIMIT 2; GRANT ALL ON DATABASE ${String(database.options['database'])} TO ${role}`,
+      `CREATE ROLE ${role} LOGIN PASSWORD 'few' CONNECTION LIMIT 2; GRANT ALL ON DATABASE ${String(database.options['database'])} TO ${role}`,
     );
-    const options = { ...database.options, username: role, schema: role };
+    const options = { ...database.options, username: role, password: 'few', schema: role };
     const real = new SystemClock();
     const [store, projector] = [storeOn(options, real), projectorOn(options, real)];
     try {
@@ -210,7 +211,7 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
       const url = new URL(postgresUrl()!);
       url.pathname = `/${String(database.options['database'])}`;
       await onServer(
-        `DROP SCHEMA ${role} CASCADE; REVOKE ALL ON DATABASE ${String(database.options['database'])} FROM ${role}; DROP ROLE ${role}`,
+        `DROP SCHEMA IF EXISTS ${role} CASCADE; REVOKE ALL ON DATABASE ${String(database.options['database'])} FROM ${role}; DROP ROLE ${role}`,
         url.toString(),
       );
     }
