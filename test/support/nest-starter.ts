@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -14,11 +15,15 @@ export const npm = async (folder: string, ...args: string[]): Promise<string> =>
 
 /** Undefined: packages can be installed. Otherwise why not. */
 export async function whyNoRegistry(): Promise<string | undefined> {
+  const cache = await mkdtemp(join(tmpdir(), 'taskflow-npm-'));
   try {
-    await npm(ROOT, 'view', '@nestjs/core@11', 'version', ...QUIETLY);
+    // An empty cache, so that nothing is answered from it; `npm run -s` would keep npm from saying what went wrong.
+    await npm(ROOT, 'view', '@nestjs/core@11', 'version', '--fetch-retries=0', '--loglevel=error', '--cache', cache);
     return undefined;
   } catch (error) {
     return /npm error code (\S+)/.exec(String((error as { stderr?: string }).stderr))?.[1] ?? 'npm view failed';
+  } finally {
+    await rm(cache, { recursive: true, force: true });
   }
 }
 
