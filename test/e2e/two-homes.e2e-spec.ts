@@ -6,7 +6,7 @@ import { ChildApp } from '../support/child-app.js';
 import { eventually, silent, TestFolder } from '../support/task-system.js';
 import { postgresDatabase, postgresUrl, type TestDatabase } from '../support/test-databases.js';
 
-/** Signs of life come often, so that nobody waits long for a missing one. */
+/** Scans come often; signs of life come as they do everywhere. */
 const FAST = { flush: { flushIntervalMs: 50, worker: 'process' }, recovery: { scanIntervalMs: 200 } };
 /** Entries stay in the log for a while, unless somebody asks for them. */
 const SLOW_FLUSH = { ...FAST, flush: { flushIntervalMs: 3000, worker: 'process' } };
@@ -236,7 +236,6 @@ const ownChildren = (): string[] => readFileSync(`/proc/self/task/${process.pid}
       const { id } = await first.ask('submit', { name: 'quick', params: { input: 1, delayMs: 3_600_000 } });
       await inRows(id, 'created');
       await first.ask('shutdown');
-      // Waiting for a sign of life would take longer than this test has.
       await expectRefused(await folder(), { logId: logIdOf(theirs), position: 1 }, { ...FAST, recovery: { scanIntervalMs: 600_000 } });
     });
 

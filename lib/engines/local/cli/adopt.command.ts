@@ -3,6 +3,7 @@ import type { TaskStore, UnfinishedHome } from '../../../contracts/task-store.in
 import type { TaskState } from '../../../domain/task-state.js';
 import { logIdOf } from '../wal/repair/log-survey.js';
 import type { EventLogService } from '../wal/event-log.service.js';
+import { isGone, LONG_HEARING_MS, silentAmong } from '../startup/signs-of-life.js';
 import { checkCursor } from '../projection/cursor-check.js';
 import { createTaskStore } from '../storage/repository.factory.js';
 import { LogCursorFile } from '../wal/cursor-file.js';
@@ -13,9 +14,6 @@ import { AwaitedGroup, applyLog, withProjector, withWriter } from './log-applica
 import { locateLog } from './log-location.js';
 
 const PAGE = 500;
-/** As long as a start waits before it calls a home abandoned. */
-const SILENT_MS = 60_000;
-
 /** Unfinished tasks of a lost log become those of this one: entries first, then rows, so that a crash between is only a flush that is late. */
 export async function adopt(context: CommandContext): Promise<CommandResult> {
   const { fs, args } = context;
@@ -31,7 +29,7 @@ export async function adopt(context: CommandContext): Promise<CommandResult> {
     await store.open();
     const lost = (await store.unfinishedElsewhere(logId)).find(({ home }) => home === args.home);
     if (lost === undefined) return await nothingThere(context, store, logId);
-    const refusal = refusalOf(lost, context.clock.now());
+    const refusal = await refusalOf(lost, store, logId, context);
     if (refusal !== null) return { exitCode: 1, report: { logId, home: args.home, done: false, tasks: [], refusal }, lines: [refusal] };
     if (!args.yes) return plan(lost, logId);
     const warnings: string[] = [];
@@ -58,11 +56,13 @@ export async function adopt(context: CommandContext): Promise<CommandResult> {
   }
 }
 
-/** Two processes would run the same tasks. */
-function refusalOf({ home, beatAt }: UnfinishedHome, now: number): string | null {
-  const silentMs = now - beatAt;
-  if (silentMs >= SILENT_MS) return null;
-  return `A process of log ${home} gave a sign of life ${Math.max(0, Math.round(silentMs / 1000))} s ago: its tasks are not lost. Stop it, or try again once it has been silent for ${SILENT_MS / 1000} s.`;
+/** Two processes would run the same tasks. Listens for a minute. */
+async function refusalOf(lost: UnfinishedHome, store: TaskStore, logId: string, { clock }: CommandContext): Promise<string | null> {
+  if (isGone(lost, clock.now())) return null;
+  const look = async (): Promise<readonly UnfinishedHome[]> =>
+    (await store.unfinishedElsewhere(logId)).filter(({ home }) => home === lost.home);
+  if ((await silentAmong([lost], look, clock, LONG_HEARING_MS)).length > 0) return null;
+  return `A process of log ${lost.home} gave a sign of life just now: its tasks are not lost. Stop it first.`;
 }
 
 async function nothingThere({ args }: CommandContext, store: TaskStore, logId: string): Promise<CommandResult> {

@@ -7,13 +7,8 @@ import type { FlushCursor, TaskStore, UnfinishedHome } from '../../../contracts/
 import { RepositoryError } from '../../../errors/storage.errors.js';
 import { EventLogService } from '../wal/event-log.service.js';
 import { checkCursor } from '../projection/cursor-check.js';
+import { HEARING_MS, isGone, silentAmong } from './signs-of-life.js';
 import { failpoint } from '../../../primitives/failpoint.js';
-
-/** A home whose process said nothing for this long counts as abandoned. Longer than any beat is late. */
-const SILENT_MS = 60_000;
-/** A younger sign of life may be the last one of a process that was just killed: so many beats of ours are waited for the next. */
-const BEATS_WAITED_FOR = 3;
-const LOOK_MS = 100;
 
 /** Log and database meet: do they belong together, and does somebody's unfinished work wait for a log that is gone? */
 @Injectable()
@@ -75,28 +70,21 @@ export class Homecoming {
     );
   }
 
-  /** Homes whose process is gone, or was not heard of for as long as it takes to know. */
+  /** Homes whose process is gone. */
   private async silentHomes(home: string): Promise<readonly UnfinishedHome[]> {
     const homes = await this.store.unfinishedElsewhere(home);
-    const silentSince = this.clock.now() - SILENT_MS;
-    const silent = homes.filter(({ beatAt }) => beatAt < silentSince);
-    return silent.length > 0 || homes.length === 0 ? silent : this.hearOf(homes, home);
+    const gone = homes.filter((each) => isGone(each, this.clock.now()));
+    return gone.length > 0 || homes.length === 0 ? gone : this.hearOf(homes, home);
   }
 
-  /** Returns as soon as each of these homes has beaten again, or those that have not in all the time they had. */
-  private async hearOf(homes: readonly UnfinishedHome[], home: string): Promise<readonly UnfinishedHome[]> {
-    const withinMs = BEATS_WAITED_FOR * this.options.recovery.scanIntervalMs;
+  private hearOf(homes: readonly UnfinishedHome[], home: string): Promise<readonly UnfinishedHome[]> {
     this.logger.log(
-      `Other logs have unfinished tasks in this database: waiting up to ${withinMs} ms for signs of life of their processes.`,
+      `Other logs have unfinished tasks in this database: waiting up to ${HEARING_MS} ms for signs of life of their processes.`,
     );
-    // Clocks differ from machine to machine: what counts is that a process beats, not when.
-    const heard = new Map(homes.map(({ home: id, beatAt }) => [id, beatAt]));
-    const until = this.clock.monotonic() + withinMs;
-    for (let now = homes; ; now = await this.store.unfinishedElsewhere(home)) {
-      const silent = now.filter(({ home: id, beatAt }) => beatAt === 0 || heard.get(id) === beatAt);
-      if (silent.length === 0 || this.clock.monotonic() >= until) return silent;
+    const look = async (): Promise<readonly UnfinishedHome[]> => {
       if (this.isStopped) throw new RepositoryError('UNAVAILABLE', 'The start was ended before other processes were heard of.');
-      await new Promise<void>((resolve) => void this.clock.after(LOOK_MS, resolve, true));
-    }
+      return this.store.unfinishedElsewhere(home);
+    };
+    return silentAmong(homes, look, this.clock);
   }
 }

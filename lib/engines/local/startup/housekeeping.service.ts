@@ -8,6 +8,7 @@ import { DeadLetterCount } from '../../../dead-letters/dead-letter-count.service
 import { DeadLetterService } from '../../../dead-letters/dead-letter.service.js';
 import { Homecoming } from './homecoming.service.js';
 import { RetentionService } from './retention.service.js';
+import { BEAT_MS } from './signs-of-life.js';
 import { StaleScan } from './stale-scan.service.js';
 
 /** The slow loops: signs of life, stale tasks of others, the size of the dead-letter queue, retention. */
@@ -29,6 +30,7 @@ export class Housekeeping {
     const loop = (name: string, intervalMs: number, turn: () => Promise<void>): InterruptibleLoop =>
       new InterruptibleLoop(clock, { intervalMs, turn, onError: (error) => this.report(name, error) });
     this.loops = [
+      loop('A sign of life', BEAT_MS, () => this.homecoming.beat()),
       loop('Scan', options.recovery.scanIntervalMs, () => this.scan()),
       loop('Retention', options.retention.sweepIntervalMs, async () => void (await this.retention.sweep())),
     ];
@@ -38,7 +40,7 @@ export class Housekeeping {
     this.telemetry.gauge('taskflow.dlq.size', () => this.deadLetterCount.size);
     this.deadLetterCount.start();
     for (const loop of this.loops) loop.start();
-    this.loops[0]!.wake(); // what there is to count is there already
+    this.loops[1]!.wake(); // what there is to count is there already
   }
 
   async stop(): Promise<void> {
@@ -46,7 +48,6 @@ export class Housekeeping {
   }
 
   private async scan(): Promise<void> {
-    await this.homecoming.beat();
     await this.stale.scan();
     await this.deadLetterCount.recount(() => this.deadLetters.size());
   }
