@@ -9,7 +9,7 @@ import type { RowReader, SqlSession } from '../../../../repository/sql-session.i
 
 const COLUMNS = 8;
 const LINES_PER_PAGE = 50;
-/** They move a task's sequence, time and owner, and nothing else: of these the last one says it all. */
+/** They move a task's sequence, time, owner and newest progress, and nothing else: of these the last one says it all, of each type. */
 const UNEVENTFUL = `'progress', 'custom'`;
 
 /** Tasks that have dead entries already: what follows goes there, too. */
@@ -63,7 +63,9 @@ export interface DeadRun {
   /** Lowest task sequence; infinite where there are control entries only. */
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** Entries that a fold must see, but for the last uneventful one. */
+  /** Of the newest progress; 0: there is none. */
+  readonly progressSeq: number;
+  /** Entries that a fold must see, but for the last uneventful ones. */
   readonly eventful: number;
 }
 
@@ -77,9 +79,9 @@ export async function deadRunsOf(
   const { deadEntries, tasks } = session.tables;
   await inChunks(session, taskIds, async (places, ids) => {
     const sql =
-      `SELECT "task_id", "log_id", MIN("task_seq") AS first, MAX("task_seq") AS last, SUM(CASE WHEN "type" IN (${UNEVENTFUL}) THEN 0 ELSE 1 END) AS n` +
+      `SELECT "task_id", "log_id", MIN("task_seq") AS first, MAX("task_seq") AS last, MAX(CASE WHEN "type" = 'progress' THEN "task_seq" ELSE 0 END) AS progress, SUM(CASE WHEN "type" IN (${UNEVENTFUL}) THEN 0 ELSE 1 END) AS n` +
       ` FROM ${deadEntries} WHERE "task_id" IN (${places}) GROUP BY "task_id", "log_id"` +
-      ` UNION ALL SELECT "id", NULL, 0, 0, 0 FROM ${tasks} WHERE "id" IN (${places})`;
+      ` UNION ALL SELECT "id", NULL, 0, 0, 0, 0 FROM ${tasks} WHERE "id" IN (${places})`;
     for (const row of await session.rows(sql, [...ids, ...ids])) {
       const taskId = row['task_id'] as string;
       if (row['log_id'] === null) withRow.add(taskId);
@@ -96,18 +98,19 @@ function runOfRow(row: Record<string, unknown>): DeadRun {
     logId: row['log_id'] as string,
     firstSeq: first === null ? Number.POSITIVE_INFINITY : Number(first),
     lastSeq: last === null ? Number.POSITIVE_INFINITY : Number(last),
+    progressSeq: Number(row['progress']),
     eventful: Number(row['n']),
   };
 }
 
 /** Of a run, in log order, what a fold must see. */
 export async function* deadEntriesOf(session: RowReader, taskId: string, run: DeadRun): AsyncGenerator<LogEntry> {
-  const isLast = Number.isFinite(run.lastSeq) ? ' OR "task_seq" >= ?' : '';
+  const isLast = Number.isFinite(run.lastSeq) ? ' OR "task_seq" >= ? OR "task_seq" = ?' : '';
   const sql =
     `SELECT "seq", "line" FROM ${session.tables.deadEntries} WHERE "task_id" = ? AND "log_id" = ? AND "seq" > ?` +
     ` AND ("type" NOT IN (${UNEVENTFUL})${isLast}) ORDER BY "seq" LIMIT ${LINES_PER_PAGE}`;
   for (let after = 0; ;) {
-    const rows = await session.rows(sql, [taskId, run.logId, after, ...(isLast === '' ? [] : [run.lastSeq])]);
+    const rows = await session.rows(sql, [taskId, run.logId, after, ...(isLast === '' ? [] : [run.lastSeq, run.progressSeq])]);
     for (const row of rows) yield entryOfLine(row['line'] as string);
     if (rows.length < LINES_PER_PAGE) return;
     after = Number(rows.at(-1)!['seq']);
