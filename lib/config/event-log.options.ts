@@ -11,9 +11,9 @@ export class EventLogOptions {
   @IsDurationMs(1) readonly maxAgePerFile: number = 3_600_000;
   /** Closed segments that stay although they are wholly in the database; others stay anyway. Unit: files. Default 5. */
   @IsCount(0) readonly retentionCount: number = 5;
-  /** Beyond this much that is not in the database yet, submits, `progress` and `custom` are refused. Unit: bytes. Default 1 GiB. */
+  /** Beyond this much that is not in the database yet, submits, `progress`, `custom` and heartbeats are refused. Unit: bytes. Default 1 GiB. */
   @IsBytes(1) readonly maxUnflushedBytes: number = 1_073_741_824;
-  /** With less free space on the disk, submits, `progress` and `custom` are refused. Unit: bytes. Default 512 MiB. */
+  /** With less free space on the disk, submits, `progress`, `custom` and heartbeats are refused. Unit: bytes. Default 512 MiB. */
   @IsBytes(0) readonly minFreeBytes: number = 536_870_912;
   /** How long a second process waits for the log before it fails. Unit: ms. Default 45 s. */
   @IsTimerMs(0) readonly lockTimeoutMs: number = 45_000;

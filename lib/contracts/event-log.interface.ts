@@ -92,7 +92,7 @@ export interface EventLogPort<G extends LogGroup = LogGroup> {
    * @throws EventLogError at once when the log is closed or failed, EventLogFullError when it takes no entries of this kind now.
    */
   append(group: G): void;
-  /** Why entries of this kind are refused at this moment, or undefined. `bulk`: created, progress, custom. */
+  /** Why entries of this kind are refused at this moment, or undefined. `bulk`: created, progress, custom, heartbeat. */
   refusal(kind: 'bulk' | 'lifecycle'): EventLogError | undefined;
   /** Takes groups back that are not in a frame yet. */
   withdraw(match: (group: G) => boolean): G[];

@@ -192,6 +192,17 @@ export const FACT_MUTANTS = [
     ],
   },
   {
+    id: 'heartbeats-past-the-bound',
+    promise: 'P9',
+    breaks: 'Heartbeats are written past `maxUnflushedBytes`.',
+    file: 'lib/engines/local/wal/group-committer.ts',
+    edits: [["'progress', 'custom', 'heartbeat']", "'progress', 'custom']"]],
+    test: [
+      'test/unit/system/bounded-log.spec.ts',
+      'grows to its bound and no further while tasks run, whose signs of life go on when the database is back',
+    ],
+  },
+  {
     id: 'keep-slot',
     promise: 'P9',
     breaks: 'A slot is not given back when its run ends.',

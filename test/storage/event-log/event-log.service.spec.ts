@@ -264,6 +264,7 @@ describe('EventLogService on a real disk', () => {
     while (log.state === 'open') await append(draft());
     await expect(append(draft({ type: 'created' }))).rejects.toThrow(EventLogFullError);
     await expect(append(draft({ type: 'custom' }))).rejects.toThrow(EventLogFullError);
+    await expect(append(draft({ type: 'heartbeat', taskSeq: undefined }))).rejects.toThrow(EventLogFullError);
     await append(draft({ type: 'complete' }));
     let accepted = 0;
     log.whenAccepting('bulk', () => accepted++);
@@ -282,6 +283,7 @@ describe('EventLogService on a real disk', () => {
     const { append, log } = await open({ minFreeBytes: Number.MAX_SAFE_INTEGER });
     expect(log.state).toBe('full');
     await expect(append(draft({ type: 'created' }), draft({ type: 'start' }))).rejects.toThrow(EventLogFullError);
+    await expect(append(draft({ type: 'heartbeat', taskSeq: undefined }))).rejects.toThrow(EventLogFullError);
     expect(await append(draft({ type: 'complete' }))).toBe(1);
   });
 

@@ -200,9 +200,9 @@ function latestOf(groups: readonly LogGroup[], at: number): number {
   return latest;
 }
 
-const BULK = new Set<string>(['created', 'progress', 'custom']);
+const BULK = new Set<string>(['created', 'progress', 'custom', 'heartbeat']);
 
-/** A task that begins, or reports: refused early. What ends a task, or moves it on, goes on to the physical end. */
+/** A task that begins, reports, or shows that it lives: refused early. What ends a task, or moves it on, goes on to the physical end. */
 function kindOf(group: LogGroup): 'bulk' | 'lifecycle' {
   let isBulk = true;
   for (const draft of group.drafts) {
