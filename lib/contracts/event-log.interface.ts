@@ -18,7 +18,7 @@ export interface LogDraft {
 /** Entries that reach the disk together, in one frame, or not at all. The log reads `drafts`; the rest is the appender's own. */
 export interface LogGroup {
   readonly drafts: readonly LogDraft[];
-  /** Epoch ms: the group is stamped no earlier, whatever the clock says. */
+  /** Epoch ms: the group is stamped no earlier, whatever the clock says. Read when its frame is formed, and when that is durable. */
   readonly notBefore?: number;
 }
 
@@ -38,7 +38,7 @@ export interface CommittedFrame<G extends LogGroup = LogGroup> {
   /** Sequence of the first draft; the others follow without a gap. */
   readonly firstSeq: number;
   readonly lastSeq: number;
-  /** Epoch ms, the same for the whole frame; never lower than that of an earlier frame. */
+  /** Epoch ms: the wall clock when the frame was formed. Groups whose `notBefore` is later are stamped with that. */
   readonly at: number;
   readonly segment: number;
   readonly offsets: readonly number[];

@@ -64,7 +64,7 @@ export interface Task<I = any, R = any> {
   readonly lastHeartbeatAt: Date | null;
   /** How its last run was interrupted; absent when none was, in this life. */
   readonly resume?: 'failed' | 'shutdown' | 'crash';
-  /** While it waits for its backoff: the delay that it was given, in ms. */
+  /** While it waits for its backoff or its `delayMs`: the delay that it was given, in ms. */
   readonly retryDelayMs?: number;
   /** Where streams by key begin to number its events, as earlier tasks had its key; absent on the first one. */
   readonly keyBase?: number;

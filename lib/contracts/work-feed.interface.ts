@@ -62,7 +62,7 @@ export interface WorkFeed {
   define(name: string): void;
   /** A slot for a task that is about to be created, so that it starts with its own `created`; null: it has to wait. */
   reserve(name: string, userId: string | null): SlotLease | null;
-  /** A `created` task waits here. @param input its input, where it is at hand: then it need not be read again. */
+  /** A `created` task waits here. @param input given where it was created just now: it comes behind all that wait, and need not be read again. */
   offer(task: TaskState, input?: string): void;
   /** True when the task waits here, or runs: then every row of it may be out of date. */
   knows(taskId: TaskId): boolean;

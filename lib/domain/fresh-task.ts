@@ -87,8 +87,8 @@ export class FreshTask implements TaskState {
   get expiresAt(): number | null {
     return this.data.expiresAt ?? null;
   }
-  get retryDelayMs(): null {
-    return null;
+  get retryDelayMs(): number | null {
+    return this.data.delayMs ?? null;
   }
   get resume(): null {
     return null;

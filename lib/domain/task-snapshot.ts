@@ -149,7 +149,7 @@ export function stateOf(task: Task, home: string): TaskState {
     createdAt,
     runAt: msOrNull(task.runAt) ?? createdAt,
     expiresAt: msOrNull(task.expiresAt),
-    retryDelayMs: task.retryDelayMs ?? null,
+    retryDelayMs: task.retryDelayMs ?? backoffAtMost(task),
     resume: task.resume ?? (task.status === 'created' && task.recoveries > 0 ? 'crash' : null),
     startedAt: msOrNull(task.startedAt),
     completedAt: msOrNull(task.completedAt),
@@ -162,6 +162,15 @@ export function stateOf(task: Task, home: string): TaskState {
     input: task.input === undefined ? undefined : JSON.stringify(task.input),
     result: task.result === undefined ? undefined : JSON.stringify(task.result),
   };
+}
+
+/**
+ * A bound of the backoff that a task waits for, where storage did not keep it: from the start of the run before, as the backoff began
+ * later. Null: none is known, or it never ran.
+ */
+function backoffAtMost({ status, recoveries = 0, startedAt, runAt }: Task): number | null {
+  const sinceStartMs = (msOrNull(runAt) ?? 0) - (msOrNull(startedAt) ?? Infinity);
+  return status === 'created' && recoveries === 0 && sinceStartMs > 0 ? sinceStartMs : null;
 }
 
 function cancelRequestOf({ cancelRequestedAt, cancelReason }: Task): CancelRequest | null {

@@ -44,7 +44,7 @@ export interface TaskState {
   readonly runAt: number;
   /** It ends as failed unless it started before; null: never, or no longer. */
   readonly expiresAt: number | null;
-  /** Set while it waits for its backoff: the delay it was given, which bounds the wait after a restart. */
+  /** Set while it waits for its backoff or its `delayMs`: how long that is, which bounds the wait whatever the wall clock says later. */
   readonly retryDelayMs: number | null;
   /** Why it waits again: reason of the last `retry` (`failed` also where it was put off), or `crash` after `recovered`; null before the first start and after a failure was retried by hand. */
   readonly resume: 'failed' | 'shutdown' | 'crash' | null;
@@ -94,6 +94,8 @@ export interface CreatedData {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   readonly runAt?: number;
+  /** How long it was to wait, where that was said and not until when. */
+  readonly delayMs?: number;
   readonly expiresAt?: number;
   readonly keyBase?: number;
   readonly priority?: number;

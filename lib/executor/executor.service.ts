@@ -125,8 +125,8 @@ export class ExecutorService {
     this.begin({ task, slot, previousEvents: NO_EVENTS }, input === undefined ? undefined : { value: input });
   }
 
-  /** Has a `created` task wait for its turn. With its input it may not have to be read again. */
-  enqueue(task: TaskState, input = task.input): void {
+  /** Has a `created` task wait for its turn. @param input given where it was created just now: then it may not have to be read again. */
+  enqueue(task: TaskState, input?: string): void {
     this.names.look(task.name);
     this.feed.offer(task, input);
   }

@@ -122,9 +122,10 @@ export class GuardService {
 
   private requireRoom(entry: Entry, excess: number): void {
     if (excess <= 0 || entry === 'start') return;
+    const { pace } = this.slots;
     // A delayed task leaves when its time has come or it is cancelled, and where nothing runs nothing leaves: no number would be right.
-    const isKnown = entry !== 'delayed' && excess !== Infinity && this.options.executor.enabled;
-    throw this.refusal(entry, isKnown ? this.slots.pace.estimateMs(excess) : undefined);
+    const mayRun = this.options.executor.enabled || pace.isKnown;
+    throw this.refusal(entry, mayRun && entry !== 'delayed' && excess !== Infinity ? pace.estimateMs(excess) : undefined);
   }
 
   private refusal(limit: GuardLimit, retryAfterMs: number | undefined): BackpressureError {

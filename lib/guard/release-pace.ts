@@ -13,6 +13,11 @@ export class ReleasePace {
 
   constructor(private readonly clock: Clock) {}
 
+  /** Slots came free before: something runs here. */
+  get isKnown(): boolean {
+    return this.lastAt !== undefined;
+  }
+
   released(): void {
     const now = this.clock.monotonic();
     if (this.lastAt !== undefined) {

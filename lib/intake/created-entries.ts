@@ -67,6 +67,7 @@ function openingOf({ handler, request, key, inputHash, traceparent }: CreatedFac
     maxAttempts: request.maxAttempts,
     timeoutMs: request.timeoutMs,
     runAt: request.runAt,
+    delayMs: request.delayMs,
     expiresAt: request.expiresAt,
     priority: request.priority === 0 ? undefined : request.priority,
     tags: request.tags.length === 0 ? undefined : request.tags,

@@ -30,6 +30,8 @@ export interface SubmitRequest {
   readonly key: string | null;
   /** Undefined: at once. */
   readonly runAt: number | undefined;
+  /** Given as a duration, which no clock that is set makes longer or shorter; `runAt` is then only what it came to. */
+  readonly delayMs: number | undefined;
   /** Undefined: never. */
   readonly expiresAt: number | undefined;
   /** The user's window does not count for it. */
@@ -54,6 +56,7 @@ export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHa
     userId: userOf(params) ?? null,
     key: idempotencyKey === undefined ? null : requireIdentifier('idempotencyKey', idempotencyKey),
     runAt,
+    delayMs: runAt === undefined ? undefined : params.delayMs,
     expiresAt: expiresAtOf(params, now),
     isTrusted: isTrusted(params.admission),
     priority: priority === undefined ? 0 : requireInteger('priority', priority, -MAX_PRIORITY, MAX_PRIORITY),

@@ -192,6 +192,28 @@ export const FACT_MUTANTS = [
     ],
   },
   {
+    id: 'wait-for-a-clock',
+    promise: 'P6',
+    breaks: 'A task that nobody delayed waits for the time of its `created`.',
+    file: 'lib/engines/local/queue/work-item.ts',
+    edits: [["resume !== 'crash' && runAt !== createdAt", "resume !== 'crash' && runAt >= createdAt"]],
+    test: [
+      'test/unit/system/wrong-clock.spec.ts',
+      'holds up no tasks that are in the log only after a restart, whatever the clock of the process before said',
+    ],
+  },
+  {
+    id: 'run-back-in-time',
+    promise: 'P3',
+    breaks: 'The entries of a task take the time of a clock that was set back.',
+    file: 'lib/engines/local/ledger/ledger.service.ts',
+    edits: [['return this.head.durable?.lastEventAt ?? 0;', 'return 0;']],
+    test: [
+      'test/unit/facts/late-rows.spec.ts',
+      'goes on from its own time: timestamps never run backwards within it, and no other task is dated by it',
+    ],
+  },
+  {
     id: 'heartbeats-past-the-bound',
     promise: 'P9',
     breaks: 'Heartbeats are written past `maxUnflushedBytes`.',

@@ -144,20 +144,23 @@ describe('EventLogService on a real disk', () => {
     expect(await again.append(draft())).toBe(1);
   });
 
-  it('never runs back in time, also when the wall clock does', async () => {
-    const first = await open();
-    await first.append(draft());
-    const { at } = first.sink.frames[0]!;
-    first.clock.jump(-60_000);
-    await first.append(draft());
-    expect(first.sink.frames[1]!.at).toBe(at);
-    await first.log.close();
-    const second = logFixture(path);
-    opened.push(second);
-    second.clock.jump(-3_600_000);
-    expect((await second.open()).lastAt).toBe(at);
-    await second.append(draft());
-    expect(second.sink.frames[0]!.at).toBe(at);
+  it('takes the time of the wall clock, also when that was set back, but for entries that must not be earlier than others', async () => {
+    const { append, log, sink, clock } = await open();
+    await append(draft());
+    const { at } = sink.frames[0]!;
+    clock.jump(-60_000);
+    await append(draft({ taskId: taskId('new') }));
+    expect(sink.frames[1]!.at).toBe(at - 60_000);
+    // In one frame: a task that has entries of before, and one that has not.
+    const groups = [
+      { ...group(draft()), notBefore: at },
+      { ...group(draft({ taskId: taskId('new') })), notBefore: at - 60_000 },
+    ];
+    for (const each of groups) log.append(each);
+    await append(draft());
+    const times: number[] = [];
+    for await (const frame of log.scan(1)) times.push(...frame.entries.map((entry) => entry.at));
+    expect(times).toEqual([at, at - 60_000, at, at - 60_000, at - 60_000]);
   });
 
   describe('refuses to open', () => {

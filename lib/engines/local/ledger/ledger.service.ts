@@ -13,11 +13,18 @@ import type { PendingHead, TaskHead } from './task-head.js';
 import { TaskReader } from './task-reader.service.js';
 
 /** Drafts on their way to the disk, with everyone who waits for them. */
-interface FactGroup extends LogGroup {
-  readonly drafts: readonly Fact[];
-  readonly head: TaskHead;
-  readonly resolve: (outcome: FactOutcome) => void;
-  readonly reject: (error: EventLogError) => void;
+class FactGroup implements LogGroup {
+  constructor(
+    readonly drafts: readonly Fact[],
+    readonly head: TaskHead,
+    readonly resolve: (outcome: FactOutcome) => void,
+    readonly reject: (error: EventLogError) => void,
+  ) {}
+
+  /** What came before, also in the frame before this one: the clock may have been set back, or a task's last machine been ahead of this one. */
+  get notBefore(): number {
+    return this.head.durable?.lastEventAt ?? 0;
+  }
 }
 
 /**
@@ -143,9 +150,7 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
   private queue(head: TaskHead, { facts, after }: Sequenced): Promise<FactOutcome> {
     return new Promise((resolve, reject) => {
       try {
-        // A task that came from another machine may be ahead of this one's clock.
-        const notBefore = head.durable?.lastEventAt ?? 0;
-        this.log.append({ drafts: facts, notBefore, head, resolve, reject } as FactGroup);
+        this.log.append(new FactGroup(facts, head, resolve, reject));
       } catch (error) {
         this.settle(head);
         reject(error as EventLogError);
@@ -163,10 +168,12 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
     const { owner, logId } = this.log;
     let index = 0;
     let addresses = 0;
-    for (const { head, drafts } of frame.groups) {
+    for (const group of frame.groups) {
+      const { head, drafts } = group;
+      const at = Math.max(frame.at, group.notBefore);
       let task = head.durable;
       for (const draft of drafts) {
-        draft.at = frame.at;
+        draft.at = at;
         draft.owner = owner;
         const after = fold(head.durable, draft, logId);
         const logSeq = frame.firstSeq + index;
@@ -192,7 +199,7 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
     frame.groups.forEach(({ head, drafts, resolve }, at) => {
       head.inFlight--;
       this.settle(head);
-      resolve({ kind: 'applied', seq: drafts[drafts.length - 1]!.taskSeq, at: frame.at, task: tasks[at]! });
+      resolve({ kind: 'applied', seq: drafts[drafts.length - 1]!.taskSeq, at: drafts[0]!.at, task: tasks[at]! });
     });
   }
 

@@ -8,7 +8,7 @@ const FINEST_GRAIN_MS = 50;
  * grows: the answer is never too small, and too large by the distance of two samples at most.
  */
 export class FlushLag {
-  /** Entries behind `afterSeqs[i]` became durable at `times[i]` (epoch ms) or later. */
+  /** Entries behind `afterSeqs[i]` became durable at `times[i]` (monotonic ms) or later. */
   private readonly afterSeqs: number[] = [];
   private readonly times: number[] = [];
   private headSeq = 0;
@@ -49,10 +49,10 @@ export class FlushLag {
     this.times.splice(0, gone);
   }
 
-  /** Unit: ms; 0 when the database holds everything. Never negative, also when the wall clock stepped back. */
+  /** Unit: ms; 0 when the database holds everything. */
   lagMs(now: number): number {
     const oldestAt = this.times[0];
-    return oldestAt === undefined ? 0 : Math.max(0, now - oldestAt);
+    return oldestAt === undefined ? 0 : now - oldestAt;
   }
 
   private thinOut(): void {

@@ -76,7 +76,7 @@ export class FlushService {
     this.retention = new SegmentRetention(log.logId, this.eventLog, this.store, (error) => this.logger.notRetained(error));
     const watermark = this.eventLog.watermark();
     this.retention.wroteIn(watermark.segment);
-    this.telemetry.gauge('taskflow.flush.lag_ms', () => this.lag.lagMs(this.clock.now()));
+    this.telemetry.gauge('taskflow.flush.lag_ms', () => this.lag.lagMs(this.clock.monotonic()));
     void this.dateBacklog(log, watermark.seq);
     void this.countDeadEntries();
     this.flusher = this.flushers.create(log, this.store, this.eventLog.whileHeld);
@@ -121,7 +121,7 @@ export class FlushService {
     return {
       workerPid: this.flusher?.pid ?? null,
       appliedSeq: this.appliedSeq,
-      lagMs: this.lag.lagMs(this.clock.now()),
+      lagMs: this.lag.lagMs(this.clock.monotonic()),
       breaker: this.breakerState,
       restarts: this.flusher?.restarts ?? 0,
       deadEntries: this.deadEntries,
@@ -136,7 +136,7 @@ export class FlushService {
 
   private durable(watermark: Watermark): void {
     if (this.isStopped) return;
-    this.lag.durable(watermark.seq, this.clock.now());
+    this.lag.durable(watermark.seq, this.clock.monotonic());
     this.retention?.wroteIn(watermark.segment);
     this.flusher?.advance(watermark);
   }
@@ -184,17 +184,22 @@ export class FlushService {
   /** The age of what the last process left: it is in the log. */
   private async dateBacklog(log: OpenedLog, headSeq: number): Promise<void> {
     const fromSeq = Math.max(this.appliedSeq + 1, log.firstSeq);
-    this.lag.begin(headSeq, fromSeq <= headSeq ? log.lastAt : undefined);
+    this.lag.begin(headSeq, fromSeq <= headSeq ? this.monotonicOf(log.lastAt) : undefined);
     if (fromSeq > headSeq) return;
     try {
       for await (const frame of this.eventLog.scan(fromSeq)) {
         const at = frame.entries[0]?.at;
-        if (at !== undefined) this.lag.backlogSince(at);
+        if (at !== undefined) this.lag.backlogSince(this.monotonicOf(at));
         return;
       }
     } catch {
       // The flush loop reads the same place, and says why it cannot.
     }
+  }
+
+  /** From here on the age is measured by a clock that nobody sets. */
+  private monotonicOf(at: number): number {
+    return this.clock.monotonic() - Math.max(0, this.clock.now() - at);
   }
 
   private async countDeadEntries(): Promise<void> {

@@ -35,6 +35,7 @@ export class FairQueue implements WorkSource {
   private readonly table: LaneTable;
   private readonly due: DueItems;
   private readonly counts: QueueCounts;
+  private lastOrder = 0;
 
   constructor(
     private readonly slots: ExecutionSlots,
@@ -66,7 +67,8 @@ export class FairQueue implements WorkSource {
     const lane = this.table.lane(item.userId, item.name, (item.recovering ? RECOVERING : 0) | (item.suspect ? SUSPECT : 0));
     const slot = this.columns.allocate();
     this.columns.setWords(slot, this.words);
-    this.columns.setNumbers(slot, item.order, item.priority, item.runAt, item.notBefore);
+    this.lastOrder = Math.max(this.lastOrder, item.order);
+    this.columns.setNumbers(slot, item.isNew === true ? this.lastOrder : item.order, item.priority, item.runAt, item.notBefore);
     this.columns.setLane(slot, lane.id);
     this.columns.setAddress(slot, item.created);
     this.index.insert(slot);

@@ -66,8 +66,8 @@ export class LocalWorkFeed implements WorkFeed {
   }
 
   offer(task: TaskState, input?: string): void {
-    this.source.offer(workItemOf(task, this.clock, task.lastSeq === 1 ? this.facts.createdOf(task.id) : undefined));
-    this.dispatcher?.offered(task, input);
+    this.source.offer(workItemOf(task, this.clock, this.facts.createdOf(task.id), input !== undefined));
+    this.dispatcher?.offered(task, input ?? task.input);
   }
 
   knows(taskId: TaskId): boolean {

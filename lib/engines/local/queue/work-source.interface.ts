@@ -8,11 +8,13 @@ export interface WorkItem {
   readonly name: string;
   readonly userId: string | null;
   readonly priority: number;
-  /** Order within the same priority: log sequence or creation time; lower first. */
+  /** Order within the same priority: creation time; lower first. */
   readonly order: number;
+  /** It was created just now: it comes behind all that wait, also those that an earlier clock made younger. */
+  readonly isNew?: boolean | undefined;
   /** Wall clock, epoch ms; 0 or past: at once. */
   readonly runAt: number;
-  /** Monotonic ms until which a backoff lasts; 0: none. Both must be over. */
+  /** Monotonic ms until which a backoff or a delay lasts; 0: none. Both must be over. */
   readonly notBefore: number;
   /** Its last run crashed: at most `recovery.maxConcurrentRecoveries` such runs are in their recovery phase at a time. */
   readonly recovering: boolean;

@@ -43,7 +43,7 @@ interface Line {
 /** Never less than the encoded line takes. */
 export const lineBytesAtMost = (draft: LogDraft): number => ENVELOPE_BYTES + 6 * draft.taskId.length + Buffer.byteLength(draft.body);
 
-/** What all lines of a frame say alike, spelled once. */
+/** What the lines of a frame mostly say alike, spelled once. */
 export interface LineStamp {
   readonly time: string;
   readonly owner: string;
@@ -82,7 +82,7 @@ export function decodeLine(text: string): LogEntry {
   };
 }
 
-/** `at` of a frame, which all its lines share. A quote inside a value is escaped, so that the first match is the member. */
+/** `at` of the first line of a frame. A quote inside a value is escaped, so that the first match is the member. */
 export const timeOf = (body: Buffer): number => {
   const start = body.indexOf('"at":') + 5;
   return Number.parseInt(body.toString('latin1', start, start + 16), 10);

@@ -38,11 +38,13 @@ export class FrameBuilder {
     const scratch = this.room(MAX_MARK_BYTES + bytesAtMost);
     const offsets: number[] = [];
     const lengths: number[] = [];
-    const lines = lineStamp(stamp.at, stamp.owner);
+    const now = lineStamp(stamp.at, stamp.owner);
     // Lines first, behind room for the mark line, which needs their length and checksum.
     let end = MAX_MARK_BYTES;
     let seq = stamp.firstSeq;
     for (const group of groups) {
+      // Behind what the group follows no clock counts: within a task time never runs backwards.
+      const lines = (group.notBefore ?? 0) > stamp.at ? lineStamp(group.notBefore!, stamp.owner) : now;
       for (const draft of group.drafts) {
         const written = writeLine(scratch, end, draft, seq, lines);
         offsets.push(end);

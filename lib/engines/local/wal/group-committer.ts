@@ -42,7 +42,6 @@ export class GroupCommitter<G extends LogGroup> {
     private readonly owner: string,
     private readonly sink: FrameSink<G>,
     private readonly hooks: CommitterHooks,
-    private lastAt: number,
   ) {}
 
   get state(): EventLogState {
@@ -125,7 +124,7 @@ export class GroupCommitter<G extends LogGroup> {
 
   private async commitFrame(batch: Batch<G>): Promise<void> {
     const { segment } = this.writer;
-    const at = latestOf(batch.groups, Math.max(this.clock.now(), this.lastAt));
+    const at = this.clock.now();
     const stamp = {
       gen: segment.gen,
       firstSeq: segment.lastSeq + 1,
@@ -152,7 +151,6 @@ export class GroupCommitter<G extends LogGroup> {
     const elapsedMs = this.clock.monotonic() - startedAt;
     const bytes = frame.bytes.length;
     this.writer.advance(frame);
-    this.lastAt = at;
     this.space.wrote(bytes);
     const { firstSeq, lastSeq, offsets, lengths } = frame;
     this.sink.committed({ groups: batch.groups, firstSeq, lastSeq, at, segment: segment.first, offsets, lengths, bytes });
@@ -192,12 +190,6 @@ export class GroupCommitter<G extends LogGroup> {
     this.hooks.changed();
     this.hooks.halted(this.failure);
   }
-}
-
-function latestOf(groups: readonly LogGroup[], at: number): number {
-  let latest = at;
-  for (const { notBefore } of groups) if (notBefore !== undefined && notBefore > latest) latest = notBefore;
-  return latest;
 }
 
 const BULK = new Set<string>(['created', 'progress', 'custom', 'heartbeat']);

@@ -54,7 +54,7 @@ export class RunningLog {
       hooks.changed();
       this.committer.wake();
     });
-    this.committer = new GroupCommitter(this.writer, this.space, lock, clock, owner, sink, hooks, recovered.lastAt);
+    this.committer = new GroupCommitter(this.writer, this.space, lock, clock, owner, sink, hooks);
   }
 
   /** The one that takes the writes. */
