@@ -168,9 +168,9 @@ export function stateOf(task: Task, home: string): TaskState {
  * A bound of the backoff that a task waits for, where storage did not keep it: from the start of the run before, as the backoff began
  * later. Null: none is known, or it never ran.
  */
-function backoffAtMost({ status, recoveries = 0, startedAt, runAt }: Task): number | null {
+function backoffAtMost({ status, recoveries, startedAt, runAt }: Task): number | null {
   const sinceStartMs = (msOrNull(runAt) ?? 0) - (msOrNull(startedAt) ?? Infinity);
-  return status === 'created' && recoveries === 0 && sinceStartMs > 0 ? sinceStartMs : null;
+  return status === 'created' && !(recoveries > 0) && sinceStartMs > 0 ? sinceStartMs : null;
 }
 
 function cancelRequestOf({ cancelRequestedAt, cancelReason }: Task): CancelRequest | null {
