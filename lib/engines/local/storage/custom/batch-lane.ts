@@ -6,7 +6,8 @@ import { answerWithin, isSilence } from '../../../../repository/answer-limit.js'
 const BATCH_LIMIT_MS = 10_000;
 /** After that a batch is taken for lost, and given again. */
 const LOST_AFTER_MS = 30_000;
-const LONGEST_LOST_AFTER_MS = 3_600_000;
+/** After a long silence the first batch to be answered must not have to wait for much longer than that silence lasted. */
+const LONGEST_LOST_AFTER_MS = 120_000;
 
 interface Sent {
   readonly at: number;
@@ -23,7 +24,7 @@ interface Sent {
  * One that has not answered in time is still under way: nothing is given beside it, since a late write must not land on top of newer ones.
  * If it succeeds late, its entries are not given again, so that a slow repository gets ahead, too. Only one that stays silent for
  * `LOST_AFTER_MS` is given up, for its connection may be gone: the same entries are given again, and the repository's own rule, that an
- * entry applies only on top of the one before it, refuses what may still come of the first. Each loss doubles the time to the next.
+ * entry applies only on top of the one before it, refuses what may still come of the first. Each loss doubles the time to the next, up to two minutes.
  */
 export class BatchLane {
   private sent: Sent | undefined;
