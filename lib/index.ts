@@ -9,6 +9,7 @@ export type * from './contracts/task.interface.js';
 export type { TaskflowHooks } from './contracts/telemetry.interface.js';
 export { createTaskSystem } from './create-task-system.js';
 export { InjectTaskflowOptions } from './config/inject-taskflow-options.decorator.js';
+export { OnTask, type TaskMoment } from './handlers/on-task.decorator.js';
 export { TaskInterceptor, type TaskInterceptorOptions } from './handlers/task-interceptor.decorator.js';
 export { TaskHandler } from './handlers/task-handler.decorator.js';
 export { applyEntry, toStoredEvent } from './domain/task-snapshot.js';

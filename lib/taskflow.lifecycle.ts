@@ -13,9 +13,10 @@ import { Overlay } from './engines/local/ledger/overlay.js';
 import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
 import { DatabaseOutage } from './engines/local/storage/database-outage.service.js';
 import { FlushService } from './engines/local/projection/flush.service.js';
-import { settleWithin } from './engines/local/projection/settle-within.js';
+import { settleWithin } from './primitives/settle-within.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
+import { TaskListeners } from './handlers/task-listeners.js';
 import { inOwnContext } from './primitives/async-context.js';
 import { DatabaseCatchUp, refusalOf } from './engines/local/startup/database-catch-up.service.js';
 import { Homecoming } from './engines/local/startup/homecoming.service.js';
@@ -28,6 +29,8 @@ import { failpoint } from './primitives/failpoint.js';
 
 /** How long a stop waits for the flush; what is left is flushed by the next start. */
 const DRAIN_MS = 5_000;
+/** How long a stop waits for `@OnTask` listeners. */
+const LISTENERS_MS = 2_000;
 
 /**
  * Starts the parts in one order and stops them in the other. Nothing needs a clean stop: after `kill -9` the same start
@@ -61,6 +64,7 @@ export class TaskflowLifecycle {
     private readonly streams: StreamService,
     private readonly flush: FlushService,
     private readonly housekeeping: Housekeeping,
+    private readonly listeners: TaskListeners,
     private readonly outage: DatabaseOutage,
   ) {
     executor.holdBack();
@@ -146,6 +150,7 @@ export class TaskflowLifecycle {
     // A stop that came first has let go of everything, or is about to.
     if (this.stoppingWork !== undefined) throw new ShuttingDownError();
     this.executor.release();
+    this.listeners.release();
     this.current = 'running';
   }
 
@@ -175,6 +180,8 @@ export class TaskflowLifecycle {
     await settleWithin(this.clock, forceKillTimeoutMs, this.intake.stop());
     await this.executor.stop({ timeoutMs: timeoutMs ?? this.options.shutdown.timeoutMs, force: force ?? false });
     await settleWithin(this.clock, forceKillTimeoutMs, this.intake.handedOver());
+    // Their dependencies are there until this is over.
+    await this.listeners.stop(force === true ? 0 : LISTENERS_MS);
     failpoint('shutdown.runs-ended');
   }
 

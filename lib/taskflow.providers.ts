@@ -69,6 +69,7 @@ import { TaskHandlerDefinitions } from './handlers/task-handler.definitions.js';
 import { AttemptProviders } from './handlers/attempt-providers.js';
 import { InterceptorChain } from './handlers/interceptor-chain.js';
 import { ProviderExplorer } from './handlers/provider-explorer.js';
+import { TaskListeners } from './handlers/task-listeners.js';
 import { MarkedProviders } from './handlers/marked-providers.js';
 import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
@@ -154,6 +155,7 @@ export const taskflowProviders: Provider[] = [
   ProviderExplorer,
   AttemptProviders,
   InterceptorChain,
+  TaskListeners,
   MarkedProviders,
   TaskHandlerDefinitions,
   TaskflowLifecycle,

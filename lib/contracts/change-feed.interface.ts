@@ -5,6 +5,8 @@ import type { CommittedFact } from './task-history.interface.js';
 export interface ChangeFeed {
   /** Facts that became durable, each task's in its order. Facts made by this process always; others' while their task is watched. Listeners must not throw. */
   onCommitted(listener: (facts: readonly CommittedFact[]) => void): void;
+  /** The same, of facts that this process made only. */
+  onMade(listener: (facts: readonly CommittedFact[]) => void): void;
   /** Nothing more will become durable here. */
   onHalted(listener: () => void): void;
   /** From this call until `close`, every new fact of the task is told. What became durable before is the caller's to read. */

@@ -47,6 +47,10 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
   onCommitted(listener: (facts: readonly CommittedFact[]) => void): void {
     this.listeners.push(listener);
   }
+
+  onMade(listener: (facts: readonly CommittedFact[]) => void): void {
+    this.listeners.push(listener);
+  }
   onHalted(listener: () => void): void {
     this.halts.push(listener);
   }

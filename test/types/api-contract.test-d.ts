@@ -13,7 +13,7 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values: 'client' | 'testing' | 'health' | 'LastEventIds' | 'OnTask';
+  values: 'client' | 'testing' | 'health' | 'LastEventIds';
   system: 'submitMany' | 'sseMany';
   rejections: never;
   task: never;

@@ -31,6 +31,10 @@ export class LocalChangeFeed implements ChangeFeed {
     this.ledger.onCommitted(listener);
   }
 
+  onMade(listener: Listener): void {
+    this.ledger.onCommitted(listener);
+  }
+
   onHalted(listener: () => void): void {
     this.ledger.onHalted(listener);
   }

@@ -13,7 +13,7 @@ import { FlushLogger } from './flush-logger.js';
 import type { BreakerState, Flusher, FlushListener } from './flusher.interface.js';
 import { FlusherFactory } from './flusher.factory.js';
 import { SegmentRetention } from './segment-retention.js';
-import { settleWithin } from './settle-within.js';
+import { settleWithin } from '../../../primitives/settle-within.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
 export type FlushStats = TaskSystemStats['flush'];

@@ -4,7 +4,7 @@ import type { Projector } from '../../../contracts/task-store.interface.js';
 import { FlushLoop } from './flush-loop.js';
 import type { Flusher, FlushListener, FlushLoopOptions } from './flusher.interface.js';
 import type { FrameSource } from './frame-source.interface.js';
-import { settleWithin } from './settle-within.js';
+import { settleWithin } from '../../../primitives/settle-within.js';
 
 export interface InlineFlusherParts {
   readonly source: FrameSource;

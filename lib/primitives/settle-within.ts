@@ -1,4 +1,4 @@
-import type { Clock } from '../../../contracts/clock.interface.js';
+import type { Clock } from '../contracts/clock.interface.js';
 
 /** Waits for work to end, however it ends, but no longer than that. Keeps the process alive meanwhile. */
 export function settleWithin(clock: Clock, timeoutMs: number, work: Promise<unknown>): Promise<void> {
