@@ -129,15 +129,16 @@ export class TaskSystem {
     };
     // What is wrong with the options is for the stream to say, as every other refusal.
     const { userId, lastSeq, signal } = options ?? {};
-    return this.streams.open(resolve, { userId, lastSeq: lastSeq ?? 0, signal });
+    return this.streams.open(resolve, { userId, lastSeq: lastSeq ?? 0, byKey: typeof ref === 'string', signal });
   }
 
-  /** The same for an `@Sse` endpoint. Everything that can be refused is refused before the answer's headers go out. */
+  /** The same for an `@Sse` endpoint; the id of a message is its position. Everything that can be refused is refused before the answer's headers go out. */
   async sse(ref: TaskRef, options: SubscribeOptions = {}): Promise<Observable<MessageEvent>> {
     const owner = this.misuse.ownerOf(options, SUBSCRIBE_OPTIONS);
     await this.readiness.wait();
     const state = await this.resolver.locate(ref, owner);
-    return this.streams.sse(state, { userId: owner, lastSeq: options.lastSeq ?? 0, signal: options.signal });
+    const { lastSeq = 0, signal } = options;
+    return this.streams.sse(state, { userId: owner, lastSeq, byKey: typeof ref === 'string', signal });
   }
 
   /** What the task's present life ends with. @throws TaskFailedError, TaskCancelledError, NotFoundError; the signal's reason. */

@@ -43,6 +43,7 @@ import { FlushService } from './engines/local/projection/flush.service.js';
 import { FlusherFactory } from './engines/local/projection/flusher.factory.js';
 import { GuardService } from './guard/guard.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
+import { TaskCreation } from './intake/task-creation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
 import { TaskResolver } from './intake/task-resolver.service.js';
@@ -139,6 +140,7 @@ export const taskflowProviders: Provider[] = [
   Readiness,
   MisuseLog,
   TaskSseGate,
+  TaskCreation,
   IntakeService,
   CancellationService,
   TaskResolver,

@@ -35,6 +35,10 @@ export type FactOutcome =
   | { readonly kind: 'stale'; readonly task: TaskState | null }
   | { readonly kind: 'existing'; readonly task: TaskState };
 
+/** As `FactOutcome`, for the drafts of several tasks; `tasks` in the order of the parts, `task` one that refused. */
+export type FactsOutcome =
+  { readonly kind: 'applied'; readonly tasks: readonly TaskState[] } | { readonly kind: 'stale'; readonly task: TaskState | null };
+
 /**
  * The one place where facts are made. "Durable" means what the engine says: synced to the log, or committed in the database.
  *
@@ -44,6 +48,8 @@ export type FactOutcome =
 export interface FactPort {
   /** Appends a group of drafts of one task: all in one frame or none. Checks are made before the first await. */
   append(drafts: readonly FactDraft[]): Promise<FactOutcome>;
+  /** Appends the drafts of several tasks, each task once: all of them are durable together, or none is. */
+  appendAll(parts: readonly (readonly FactDraft[])[]): Promise<FactsOutcome>;
   /**
    * The cancel request of a task that runs here, those included that are on their way to be durable; null: there is none. Undefined:
    * the task is not at hand. A hint, since another writer's request may be durable already: `append` answers `stale` then.

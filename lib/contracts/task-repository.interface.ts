@@ -13,7 +13,10 @@ export interface EventLogEntry {
   readonly taskSeq?: number;
   readonly name: TaskName;
   readonly userId: UserId | null;
-  /** Unique over users (a generated key: the task id): store it; `findByIdempotencyKey` is asked for it. Opaque. */
+  /**
+   * Unique over users (a generated key: the task id): store the one of the newest entry, since a task may give its key to a newer one
+   * (`keyReuse`); `findByIdempotencyKey` is asked for it. Opaque.
+   */
   readonly scopedKey: IdempotencyKey;
   readonly attempt: number;
   readonly fence: number;

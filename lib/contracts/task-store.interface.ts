@@ -56,6 +56,8 @@ export interface TaskStore {
   findByIds(ids: readonly string[]): Promise<Map<string, TaskState>>;
   /** By scoped key (`domain/task-key`). */
   findByKeys(scopedKeys: readonly string[]): Promise<Map<string, TaskState>>;
+  /** Of keys whose tasks were pruned: `keyBase` of the next task. Keys that nothing is known of are left out; a custom repository knows none. */
+  keyBases(scopedKeys: readonly string[]): Promise<Map<string, number>>;
   /** Stream entries with `taskSeq` above `afterSeq`, ascending. Quarantined entries of the task count in. */
   entriesAfter(taskId: string, afterSeq: number, limit: number): Promise<StoredEntry[]>;
   /** Unfinished tasks of a home in the order (createdAt, id), without bodies. `NOT_SUPPORTED` never: every store has it. */

@@ -13,6 +13,11 @@ export interface SubmitParams<I> {
   tags?: readonly string[] | undefined;
   timeoutMs?: number | undefined;
   maxAttempts?: number | undefined;
+  /**
+   * Whether a key whose task failed or was cancelled (`unsuccessful`), or ended at all, may begin a new one, whatever its name and input.
+   * Default `'never'`. The ended task is found by id from then on, is no dead letter, and cannot be retried.
+   */
+  keyReuse?: 'never' | 'unsuccessful' | 'ended' | undefined;
   /** One of both: a task that has not started by then ends as failed, with `TaskExpiredError`. A later attempt, or a retry by hand, does not expire. */
   expiresAt?: Date | undefined;
   expiresInMs?: number | undefined;
@@ -29,6 +34,12 @@ export interface OwnerOption {
   userId?: Plain<'UserId'> | null;
 }
 export interface SubscribeOptions extends OwnerOption {
+  /**
+   * Position of the last event that is known; left out, 0: all events. It is the event's `seq`, but in one case: a stream that is asked for by
+   * a key which an earlier task had numbers on from that task's events, as the ids of `sse()` do, so that an old position is a
+   * StreamOverflowError (start over at its `firstAvailableSeq` - 1) and never lands amid the newer task. To resume by `seq` there, name
+   * the task or an event of it.
+   */
   lastSeq?: number | undefined;
   signal?: AbortSignal | undefined;
 }

@@ -103,6 +103,9 @@ export interface CreatedData {
   readonly traceparent?: string;
 }
 
+/** Where the next task of its key begins to number its events for streams by key. One is left out, so that no two tasks' positions meet. */
+export const nextKeyBase = ({ keyBase, lastSeq }: TaskState): number => keyBase + lastSeq + 1;
+
 export const isEnded = (status: TaskStatus): boolean => status === 'completed' || status === 'failed' || status === 'cancelled';
 
 export type Writable = { -readonly [K in keyof TaskState]: TaskState[K] };

@@ -10,6 +10,7 @@ export interface CreatedFacts {
   readonly request: SubmitRequest;
   readonly key: string | null;
   readonly inputHash: string | null;
+  readonly keyBase: number;
   readonly traceparent: string | undefined;
 }
 
@@ -56,13 +57,14 @@ function isPlain({ request, key, traceparent }: CreatedFacts): boolean {
   );
 }
 
-function openingOf({ handler, request, key, inputHash, traceparent }: CreatedFacts): Opening {
+function openingOf({ handler, request, key, inputHash, keyBase, traceparent }: CreatedFacts): Opening {
   // Members at their default are left out of the log: JSON knows no undefined.
   const data = Object.freeze({
     name: handler.name,
     userId: request.userId ?? undefined,
     key: key ?? undefined,
     inputHash: inputHash ?? undefined,
+    keyBase: keyBase === 0 ? undefined : keyBase,
     type: handler.type === 'user' ? undefined : handler.type,
     maxAttempts: request.maxAttempts,
     timeoutMs: request.timeoutMs,

@@ -14,6 +14,7 @@ const KNOWN = new Set<string>([
   'tags',
   'timeoutMs',
   'maxAttempts',
+  'keyReuse',
   'expiresAt',
   'expiresInMs',
   'admission',
@@ -28,6 +29,8 @@ const MAX_PRIORITY = 1_000_000;
 export interface SubmitRequest {
   readonly userId: string | null;
   readonly key: string | null;
+  /** Which tasks, once they ended, give their key to this one. */
+  readonly keyReuse: 'never' | 'unsuccessful' | 'ended';
   /** Undefined: at once. */
   readonly runAt: number | undefined;
   /** Given as a duration, which no clock that is set makes longer or shorter; `runAt` is then only what it came to. */
@@ -55,6 +58,7 @@ export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHa
   return {
     userId: userOf(params) ?? null,
     key: idempotencyKey === undefined ? null : requireIdentifier('idempotencyKey', idempotencyKey),
+    keyReuse: keyReuseOf(params.keyReuse),
     runAt,
     delayMs: runAt === undefined ? undefined : params.delayMs,
     expiresAt: expiresAtOf(params, now),
@@ -81,6 +85,12 @@ function expiresAtOf({ expiresAt, expiresInMs }: SubmitParams<unknown>, now: num
   if (expiresAt !== undefined && expiresInMs !== undefined) throw new ValidationError('expiresInMs', 'cannot be combined with expiresAt');
   if (expiresAt !== undefined) return requireDate('expiresAt', expiresAt);
   return expiresInMs === undefined ? undefined : requireTime('expiresInMs', now + requireInteger('expiresInMs', expiresInMs, 1, MAX_TIME));
+}
+
+function keyReuseOf(keyReuse: unknown): SubmitRequest['keyReuse'] {
+  if (keyReuse === undefined) return 'never';
+  if (keyReuse === 'never' || keyReuse === 'unsuccessful' || keyReuse === 'ended') return keyReuse;
+  throw new ValidationError('keyReuse', "must be 'never', 'unsuccessful' or 'ended'");
 }
 
 function isTrusted(admission: unknown): boolean {

@@ -1,4 +1,6 @@
 import { taskId } from '../contracts/ids.js';
+import type { EntryType } from '../contracts/task-event.interface.js';
+import type { StoredEntry } from '../contracts/task-history.interface.js';
 import type { TaskErrorInfo, TaskStatus, TaskType } from '../contracts/task.interface.js';
 import { scopedKey } from '../domain/task-key.js';
 import type { CancelRequest, TaskState } from '../domain/task-state.js';
@@ -156,4 +158,16 @@ export function pushTaskParameters(into: unknown[], state: TaskState, keyHash: s
     scopedKey(state.id, state.userId, state.key),
     keyHash,
   );
+}
+
+/** A row of the events. */
+export function entryOfRow(row: SqlRow): StoredEntry {
+  return {
+    taskSeq: Number(row['seq']),
+    type: row['type'] as EntryType,
+    at: Number(row['at']),
+    attempt: row['attempt'] as number,
+    fence: row['fence'] as number,
+    body: row['data'] as string,
+  };
 }

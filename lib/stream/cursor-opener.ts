@@ -2,6 +2,7 @@ import type { Clock } from '../contracts/clock.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { ValidationError } from '../errors/request.errors.js';
+import { StreamOverflowError } from '../errors/stream.errors.js';
 import type { ChannelRegistry } from './channel-registry.js';
 import { StreamCursor } from './stream-cursor.js';
 import type { SubscriberQuota } from './subscriber-quota.js';
@@ -9,13 +10,26 @@ import type { SubscriberQuota } from './subscriber-quota.js';
 export interface CursorRequest {
   /** Who listens, for the limits; what may be read was decided before. */
   readonly userId: string | null | undefined;
+  /** A position, in the numbers of `byKey`. */
   readonly lastSeq: number;
+  /** The stream was asked for by key: then the positions of all tasks of the key follow each other, from `keyBase` of each one on. */
+  readonly byKey: boolean;
   readonly heartbeats: boolean;
 }
 
 /** @throws ValidationError unless it is 0, 1, 2 … up to 2^53 - 1. */
 export function checkLastSeq(lastSeq: number): void {
   if (!Number.isSafeInteger(lastSeq) || lastSeq < 0) throw new ValidationError('lastSeq', 'must be a non-negative safe integer');
+}
+
+/** What is added to the seq of the task's events to make the positions of this stream. */
+export const baseOf = (task: TaskState, { byKey }: { readonly byKey: boolean }): number => (byKey ? task.keyBase : 0);
+
+/** @throws StreamOverflowError for a position in the stream of an earlier task of the key, as the events that follow there are gone. */
+function ownSeq(position: number, base: number): number {
+  if (position === 0) return 0;
+  if (position < base) throw new StreamOverflowError(position, base + 1);
+  return position - base;
 }
 
 /** Makes cursors that are counted, listen already, and stand at a place that exists. */
@@ -39,16 +53,23 @@ export class CursorOpener {
   async open(task: TaskState, request: CursorRequest): Promise<StreamCursor> {
     checkLastSeq(request.lastSeq);
     this.assertRunning();
+    const base = baseOf(task, request);
+    const lastSeq = ownSeq(request.lastSeq, base);
     const lease = this.quota.take(task.id, request.userId);
-    return this.enter(task, request, () => lease.release());
+    try {
+      return await this.enter(task, { ...request, lastSeq }, base, () => lease.release());
+    } catch (error) {
+      if (base === 0 || !StreamOverflowError.is(error)) throw error;
+      throw new StreamOverflowError(error.requestedSeq + base, error.firstAvailableSeq + base);
+    }
   }
 
   /** For those who wait for a result: they are no subscribers, and no limit counts them. */
   openUncounted(task: TaskState, lastSeq: number): Promise<StreamCursor> {
-    return this.enter(task, { userId: null, lastSeq, heartbeats: false }, () => undefined);
+    return this.enter(task, { userId: null, lastSeq, byKey: false, heartbeats: false }, 0, () => undefined);
   }
 
-  private async enter(task: TaskState, request: CursorRequest, onClose: () => void): Promise<StreamCursor> {
+  private async enter(task: TaskState, request: CursorRequest, base: number, onClose: () => void): Promise<StreamCursor> {
     const channel = this.channels.acquire(task);
     const cursor = new StreamCursor(channel, request.lastSeq, this.clock, request, () => {
       this.channels.release(channel);
@@ -58,7 +79,7 @@ export class CursorOpener {
       // Only now is the head trustworthy: an event committed while the task was looked up was not seen by the channel.
       await channel.refresh();
       this.assertRunning();
-      if (cursor.isAhead) throw new ValidationError('lastSeq', `is beyond the last event of the task (${channel.head})`);
+      if (cursor.isAhead) throw new ValidationError('lastSeq', `is beyond the last event of the task (${channel.head + base})`);
       await cursor.prime();
       return cursor;
     } catch (error) {

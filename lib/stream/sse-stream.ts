@@ -11,6 +11,8 @@ import type { StreamCursor } from './stream-cursor.js';
 export interface SseStreamOptions {
   /** Where the client stands before the first message. */
   readonly lastSeq: number;
+  /** What is added to the seq of an event to make its position, which is its id on the wire. */
+  readonly base: number;
   readonly keepAliveMs: number;
   /** What clients are told to wait before they come back. */
   readonly retryMs: number;
@@ -102,13 +104,15 @@ export class SseStream extends Observable<MessageEvent> implements TaskMessages 
   }
 
   private sinkOf(subscriber: Subscriber<MessageEvent>): PumpSink {
+    const { base } = this.options;
     return {
       next: (entry) => {
-        this.position = Math.max(this.position, entry.seq ?? 0);
-        subscriber.next(entry.message);
+        const position = base + (entry.seq ?? 0);
+        this.position = Math.max(this.position, position);
+        subscriber.next(base === 0 ? entry.message : { ...entry.message, id: String(position) });
       },
-      end: (reason, position) => (reason === 'cut' ? this.comeBack(subscriber, position) : subscriber.complete()),
-      fail: (_error, position) => this.comeBack(subscriber, position),
+      end: (reason, seq) => (reason === 'cut' ? this.comeBack(subscriber, base + seq) : subscriber.complete()),
+      fail: (_error, seq) => this.comeBack(subscriber, base + seq),
     };
   }
 

@@ -11,7 +11,7 @@ import type { TaskState } from '../domain/task-state.js';
 import { StreamEndedError } from '../errors/stream.errors.js';
 import { checkSignal, isSignal } from './abort-signal.js';
 import { ChannelRegistry } from './channel-registry.js';
-import { checkLastSeq, CursorOpener, type CursorRequest } from './cursor-opener.js';
+import { baseOf, checkLastSeq, CursorOpener, type CursorRequest } from './cursor-opener.js';
 import { SseStream } from './sse-stream.js';
 import type { StreamCursor } from './stream-cursor.js';
 import { SubscriberQuota } from './subscriber-quota.js';
@@ -21,8 +21,10 @@ import { resultOf } from './task-result.js';
 export interface OpenStreamOptions {
   /** Who listens: counted against `stream.maxSubscribersPerUser`. What may be read is decided by who calls. */
   readonly userId: string | null | undefined;
-  /** Seq of the last event that the subscriber has; 0 for none. */
+  /** Position of the last event that the subscriber has; 0 for none. */
   readonly lastSeq: number;
+  /** Whether the task was named by its key: see `CursorRequest`. Default false: positions are the task's own seq. */
+  readonly byKey?: boolean | undefined;
   /** Ends the stream, without an error. */
   readonly signal?: AbortSignal | undefined;
   /** False leaves out what is shown live only (heartbeats). Default true. */
@@ -83,7 +85,12 @@ export class StreamService {
    */
   open(resolve: () => Promise<TaskState>, options: OpenStreamOptions): TaskStream {
     const { signal } = options;
-    const request: CursorRequest = { userId: options.userId, lastSeq: options.lastSeq, heartbeats: options.live ?? true };
+    const request: CursorRequest = {
+      userId: options.userId,
+      lastSeq: options.lastSeq,
+      byKey: options.byKey ?? false,
+      heartbeats: options.live ?? true,
+    };
     const openCursor = async (): Promise<StreamCursor> => {
       checkLastSeq(request.lastSeq);
       checkSignal(signal);
@@ -99,7 +106,7 @@ export class StreamService {
   async sse(task: TaskState, options: OpenStreamOptions): Promise<Observable<MessageEvent>> {
     const { lastSeq, signal } = options;
     checkSignal(signal);
-    const request: CursorRequest = { userId: options.userId, lastSeq, heartbeats: false };
+    const request: CursorRequest = { userId: options.userId, lastSeq, byKey: options.byKey ?? false, heartbeats: false };
     const open = (): Promise<StreamCursor> => this.opener.open(task, request);
     const cursor = await open();
     if (cursor.state === 'ended') {
@@ -108,7 +115,13 @@ export class StreamService {
     }
     this.sseCount += 1;
     const retryMs = RETRY_BASE_MS + ((this.sseCount * RETRY_STEP_MS) % RETRY_SPREAD_MS);
-    return new SseStream(cursor, open, this.clock, { lastSeq, keepAliveMs: this.options.stream.keepAliveMs, retryMs, signal });
+    return new SseStream(cursor, open, this.clock, {
+      lastSeq,
+      base: baseOf(task, request),
+      keepAliveMs: this.options.stream.keepAliveMs,
+      retryMs,
+      signal,
+    });
   }
 
   /**

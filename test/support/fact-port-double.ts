@@ -1,4 +1,4 @@
-import type { CancelRequest, FactDraft, FactOutcome } from '../../lib/contracts/fact-port.interface.js';
+import type { CancelRequest, FactDraft, FactOutcome, FactsOutcome } from '../../lib/contracts/fact-port.interface.js';
 import type { TaskId } from '../../lib/contracts/ids.js';
 import type { ResidentFacts } from '../../lib/engines/local/queue/resident-facts.interface.js';
 import type { StoredEntry, TaskHistory } from '../../lib/contracts/task-history.interface.js';
@@ -60,6 +60,11 @@ export class FactPortDouble implements ResidentFacts {
     this.queue.push(group);
     if (!this.isManual) queueMicrotask(() => this.sync());
     return group.answer.promise;
+  }
+
+  async appendAll(parts: readonly (readonly FactDraft[])[]): Promise<FactsOutcome> {
+    const outcomes = await Promise.all(parts.map((drafts) => this.append(drafts)));
+    return { kind: 'applied', tasks: outcomes.map(({ task }) => task!) };
   }
 
   /** One frame: everything queued becomes durable, or is refused. */

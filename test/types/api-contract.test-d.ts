@@ -17,7 +17,7 @@ interface NotYet {
   system: 'submitMany' | 'sseMany';
   rejections: never;
   task: never;
-  submit: 'keyReuse';
+  submit: never;
 }
 type Missing<Ours, Names> = Extract<keyof Ours, Names>;
 type Submit = lib.SubmitParams<unknown>;

@@ -51,7 +51,7 @@ export const FACT_MUTANTS = [
     breaks: 'What waits behind a refused entry of its task is written all the same.',
     file: 'lib/engines/local/ledger/ledger.service.ts',
     edits: [
-      ['this.log.withdraw((group) => heads.has((group as FactGroup).head)) as FactGroup[];', '[] as FactGroup[];'],
+      ['(match) => this.log.withdraw((group) => match(group as FactGroup)) as FactGroup[]', '() => []'],
       [
         '    const waiting = this.queue.withdraw(() => true);\n',
         '    const waiting: G[] = [];\n',
@@ -176,7 +176,7 @@ export const FACT_MUTANTS = [
     id: 'wait-uncounted',
     promise: 'P9',
     breaks: 'A submit that waits for a slot counts as one that has it.',
-    file: 'lib/intake/intake.service.ts',
+    file: 'lib/intake/submission.ts',
     edits: [["return waitForSlot ? 'slot' : 'queue';", "return waitForSlot ? 'start' : 'queue';"]],
     test: ['test/unit/system/intake.spec.ts', 'for a slot before it is created counts in the windows and in the queue, for its user too'],
   },
@@ -206,8 +206,8 @@ export const FACT_MUTANTS = [
     id: 'run-back-in-time',
     promise: 'P3',
     breaks: 'The entries of a task take the time of a clock that was set back.',
-    file: 'lib/engines/local/ledger/ledger.service.ts',
-    edits: [['return this.head.durable?.lastEventAt ?? 0;', 'return 0;']],
+    file: 'lib/engines/local/ledger/fact-group.ts',
+    edits: [['const own = this.head.durable?.lastEventAt ?? 0;', 'const own = 0;']],
     test: [
       'test/unit/facts/late-rows.spec.ts',
       'goes on from its own time: timestamps never run backwards within it, and no other task is dated by it',

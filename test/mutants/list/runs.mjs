@@ -101,16 +101,38 @@ export const RUN_MUTANTS = [
     test: ['test/unit/system/recovery.spec.ts', 'recovers what it left running once the database is back'],
   },
   {
+    id: 'another-tasks-events',
+    promise: 'P4',
+    breaks: 'A position in the stream of an earlier task of the key lands in the stream of the newer one.',
+    file: 'lib/stream/cursor-opener.ts',
+    edits: [['  if (position < base) throw new StreamOverflowError(position, base + 1);\n', '  if (position < base) return position;\n']],
+    test: [
+      'test/unit/system/key-reuse.spec.ts',
+      'says that the old task is gone to a client that comes back, and gives it none of the new events',
+    ],
+  },
+  {
+    id: 'start-after-expiry',
+    promise: 'P6',
+    breaks: 'A task that expired while it waited is started when its turn comes before anybody looked.',
+    file: 'lib/domain/expiry.ts',
+    edits: [['mayExpire(task) && task.expiresAt! <= now', 'mayExpire(task) && task.expiresAt! <= now - 3_600_000']],
+    test: ['test/unit/system/expiry.spec.ts', 'never starts after its time, whoever is late'],
+  },
+  {
+    id: 'limit-burns-an-attempt',
+    promise: 'P6',
+    breaks: 'A limit that a handler meets costs its task an attempt.',
+    file: 'lib/executor/come-again.ts',
+    edits: [['countsAsAttempt: false });', 'countsAsAttempt: true });']],
+    test: ['test/unit/system/come-again.spec.ts', 'burns no attempt: a full queue'],
+  },
+  {
     id: 'resume-off-by-one',
     promise: 'P4',
     breaks: 'A stream that goes on begins with the event that the client has.',
     file: 'lib/stream/stream.service.ts',
-    edits: [
-      [
-        'lastSeq: options.lastSeq, heartbeats: options.live ?? true };',
-        'lastSeq: Math.max(0, options.lastSeq - 1), heartbeats: options.live ?? true };',
-      ],
-    ],
+    edits: [['      lastSeq: options.lastSeq,\n      byKey', '      lastSeq: Math.max(0, options.lastSeq - 1),\n      byKey']],
     test: [
       'test/unit/stream/subscribe.spec.ts',
       'resumes after every position with exactly the events behind it, from memory and from history alike',

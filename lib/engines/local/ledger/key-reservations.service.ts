@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { TaskState } from '../../../domain/task-state.js';
+import { nextKeyBase, type TaskState } from '../../../domain/task-state.js';
 import { ValidationError } from '../../../errors/request.errors.js';
 import { Deferred } from '../../../primitives/deferred.js';
 import { Overlay } from './overlay.js';
@@ -7,11 +7,17 @@ import { TaskReader } from './task-reader.service.js';
 
 /** The right to create the one task of a key. Its holder says what came of it, by one of the two. */
 export interface KeyReservation {
-  /** The task is durable. */
+  /** The ended task that has the key now, and gives it up in the same frame. */
+  readonly replaced: TaskState | null;
+  /** Of the new task. */
+  readonly keyBase: number;
+  /** The task is durable; or the one to be replaced came to life again: look anew. */
   created(): void;
   /** Nothing was created, or nobody knows. */
   failed(error: unknown): void;
 }
+
+export type FoundKey = { readonly existing: TaskState } | { readonly reservation: KeyReservation };
 
 /** What the holder of a reservation found or met, for those who wait for him; undefined: look again. */
 type Outcome = { readonly existing: TaskState } | { readonly error: unknown } | undefined;
@@ -31,31 +37,36 @@ export class KeyReservations {
 
   /**
    * The task that has the key, or the right to create it.
+   * @param mayReplace whether this task may give its key to the new one; then it is `replaced`. Default: none may.
    * @throws RepositoryError when the database must be asked and does not answer; what the holder of the reservation failed with.
    */
-  async resolve(scoped: string): Promise<{ existing: TaskState } | { reservation: KeyReservation }> {
+  async resolve(scoped: string, mayReplace: (existing: TaskState) => boolean = () => false): Promise<FoundKey> {
     for (;;) {
       const head = this.overlay.findByKey(scoped);
       if (head !== undefined && head.durable !== null) {
         const existing = await this.reader.load(head.id);
-        if (existing !== null) return { existing };
+        if (existing !== null && existing.supersededBy === null && !mayReplace(existing)) return { existing };
       }
       const earlier = this.reserved.get(scoped);
-      if (earlier === undefined) return this.lookUp(scoped);
+      if (earlier === undefined) return this.lookUp(scoped, mayReplace);
       const outcome = await earlier;
       if (outcome === undefined) continue;
       if ('error' in outcome) throw outcome.error;
-      return outcome;
+      if (!mayReplace(outcome.existing)) return outcome;
     }
   }
 
-  private async lookUp(scoped: string): Promise<{ existing: TaskState } | { reservation: KeyReservation }> {
+  private async lookUp(scoped: string, mayReplace: (existing: TaskState) => boolean): Promise<FoundKey> {
     const settle = this.reserve(scoped);
     try {
       const existing = await this.reader.findByKey(scoped);
-      if (existing === null) return { reservation: { created: () => settle(undefined), failed: (error) => settle(sharedFailure(error)) } };
-      settle({ existing });
-      return { existing };
+      if (existing !== null && !mayReplace(existing)) {
+        settle({ existing });
+        return { existing };
+      }
+      const keyBase = existing === null ? await this.reader.keyBaseOf(scoped) : nextKeyBase(existing);
+      const settled = { created: () => settle(undefined), failed: (error: unknown) => settle(sharedFailure(error)) };
+      return { reservation: { replaced: existing, keyBase, ...settled } };
     } catch (error) {
       settle({ error });
       throw error;

@@ -1,31 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { CommittedFrame, EntryAddress, FrameSink, LogGroup } from '../../../contracts/event-log.interface.js';
-import type { CancelRequest, FactDraft, FactOutcome, FactPort } from '../../../contracts/fact-port.interface.js';
+import type { CommittedFrame, EntryAddress, FrameSink } from '../../../contracts/event-log.interface.js';
+import type { CancelRequest, FactDraft, FactOutcome, FactPort, FactsOutcome } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { CommittedFact } from '../../../contracts/task-history.interface.js';
-import { fold } from '../../../domain/fold.js';
 import { copyOf, type TaskState } from '../../../domain/task-state.js';
 import { EventLogError } from '../../../errors/storage.errors.js';
+import { Deferred } from '../../../primitives/deferred.js';
 import { EventLogService } from '../wal/event-log.service.js';
-import { type Fact, sequence, type Sequenced } from './fact.js';
-import { Overlay, withoutBodies } from './overlay.js';
+import { sequence, type Sequenced } from './fact.js';
+import { eachPart, FactGroup, type FactPart, rejectAll } from './fact-group.js';
+import { applyFrame } from './frame-commit.js';
+import { Overlay } from './overlay.js';
 import type { PendingHead, TaskHead } from './task-head.js';
 import { TaskReader } from './task-reader.service.js';
-
-/** Drafts on their way to the disk, with everyone who waits for them. */
-class FactGroup implements LogGroup {
-  constructor(
-    readonly drafts: readonly Fact[],
-    readonly head: TaskHead,
-    readonly resolve: (outcome: FactOutcome) => void,
-    readonly reject: (error: EventLogError) => void,
-  ) {}
-
-  /** What came before, also in the frame before this one: the clock may have been set back, or a task's last machine been ahead of this one. */
-  get notBefore(): number {
-    return this.head.durable?.lastEventAt ?? 0;
-  }
-}
 
 /**
  * The fact port of one machine: its log decides. Each append is checked against the newest fold of its task, entries on their way
@@ -58,6 +45,22 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
       return this.appendTo(head, drafts);
     } catch (error) {
       return Promise.reject(error); // callers hear of a refusal in one way only
+    }
+  }
+
+  async appendAll(parts: readonly (readonly FactDraft[])[]): Promise<FactsOutcome> {
+    const held: TaskHead[] = [];
+    try {
+      for (const [first] of parts) {
+        if (first!.type === 'created') continue;
+        const head = await this.reader.resident(first!.taskId);
+        if (head === null) return { kind: 'stale', task: null };
+        head.holds++;
+        held.push(head);
+      }
+      return await this.appendParts(parts);
+    } finally {
+      for (const { id } of held) this.release(id);
     }
   }
 
@@ -143,6 +146,47 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
     return this.appendTo(winner, drafts);
   }
 
+  private async appendParts(parts: readonly (readonly FactDraft[])[]): Promise<FactsOutcome> {
+    for (;;) {
+      const fitting: { head: TaskHead | undefined; first: FactDraft; sequenced: Sequenced }[] = [];
+      let loser: TaskHead | undefined;
+      for (const drafts of parts) {
+        const head = this.overlay.get(drafts[0]!.taskId);
+        const sequenced = sequence(head === undefined ? null : head.newest(), drafts);
+        if (sequenced !== undefined) fitting.push({ head, first: drafts[0]!, sequenced });
+        else if (head === undefined || head.inFlight === 0) return { kind: 'stale', task: head?.durable ?? null };
+        else loser = head;
+      }
+      if (loser === undefined) {
+        const outcomes = await this.queueAll(fitting.map(({ head, first, sequenced }) => ({ head: head ?? this.begin(first), sequenced })));
+        return { kind: 'applied', tasks: outcomes.map(({ task }) => task!) };
+      }
+      await new Promise<void>((resolve) => loser.whenSettled(resolve)); // as `appendAfterWinner`
+    }
+  }
+
+  private queueAll(parts: readonly { readonly head: TaskHead; readonly sequenced: Sequenced }[]): Promise<FactOutcome[]> {
+    const answers = parts.map(() => new Deferred<FactOutcome>());
+    const [first, ...others] = parts.map(({ head, sequenced }, at): FactPart => {
+      return { head, facts: sequenced.facts, resolve: (outcome) => answers[at]!.resolve(outcome) };
+    });
+    return new Promise((resolve, reject) => {
+      const drafts = parts.flatMap(({ sequenced }) => sequenced.facts);
+      try {
+        this.log.append(new FactGroup(drafts, first!.facts, first!.head, first!.resolve, reject, others));
+      } catch (error) {
+        for (const { head } of parts) this.settle(head);
+        reject(error as EventLogError);
+        return;
+      }
+      for (const { head, sequenced } of parts) {
+        head.inFlight++;
+        head.pending = sequenced.after;
+      }
+      void Promise.all(answers.map(({ promise }) => promise)).then(resolve);
+    });
+  }
+
   private begin(created: FactDraft): TaskHead {
     return this.overlay.begin(created.taskId, this.reader.chosenKeyOf(created));
   }
@@ -150,7 +194,7 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
   private queue(head: TaskHead, { facts, after }: Sequenced): Promise<FactOutcome> {
     return new Promise((resolve, reject) => {
       try {
-        this.log.append(new FactGroup(facts, head, resolve, reject));
+        this.log.append(new FactGroup(facts, facts, head, resolve, reject));
       } catch (error) {
         this.settle(head);
         reject(error as EventLogError);
@@ -162,58 +206,24 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
   }
 
   committed(frame: CommittedFrame<FactGroup>): void {
-    const facts: CommittedFact[] = [];
-    const heads: TaskHead[] = [];
-    const tasks: TaskState[] = [];
-    const { owner, logId } = this.log;
-    let index = 0;
-    let addresses = 0;
-    for (const group of frame.groups) {
-      const { head, drafts } = group;
-      const at = Math.max(frame.at, group.notBefore);
-      let task = head.durable;
-      for (const draft of drafts) {
-        draft.at = at;
-        draft.owner = owner;
-        const after = fold(head.durable, draft, logId);
-        const logSeq = frame.firstSeq + index;
-        head.durable = after === null ? null : withoutBodies(after);
-        head.lastLogSeq = logSeq;
-        if (draft.taskSeq !== undefined) {
-          head.remember(draft.taskSeq, logSeq, frame.segment, frame.offsets[index]!, frame.lengths[index]!);
-          addresses++;
-        }
-        task = after ?? task; // a pruned task is shown as it was last
-        if (task !== null) facts.push({ task, entry: draft });
-        index++;
-      }
-      heads.push(head);
-      tasks.push(task!);
-    }
+    const { facts, heads, tasks, addresses } = applyFrame(frame, this.log.owner, this.log.logId);
     this.overlay.committed(frame.lastSeq, heads, addresses);
     for (const listener of this.committedListeners) listener(facts);
     this.answer(frame, tasks);
   }
 
   private answer(frame: CommittedFrame<FactGroup>, tasks: readonly TaskState[]): void {
-    frame.groups.forEach(({ head, drafts, resolve }, at) => {
+    let at = 0;
+    eachPart(frame.groups, ({ head, facts, resolve }) => {
       head.inFlight--;
       this.settle(head);
-      resolve({ kind: 'applied', seq: drafts[drafts.length - 1]!.taskSeq, at: drafts[0]!.at, task: tasks[at]! });
+      resolve({ kind: 'applied', seq: facts[facts.length - 1]!.taskSeq, at: facts[0]!.at, task: tasks[at]! });
+      at++;
     });
   }
 
   refused(groups: readonly FactGroup[], error: EventLogError): void {
-    const heads = new Set(groups.map((group) => group.head));
-    const behind = this.log.withdraw((group) => heads.has((group as FactGroup).head)) as FactGroup[];
-    // What waited behind was never written, whatever became of the frame before it.
-    const none =
-      error.outcome === 'none'
-        ? error
-        : new EventLogError(error.state, 'none', 'An earlier entry of this task was refused.', { cause: error });
-    for (const group of groups) group.reject(error);
-    for (const group of behind) group.reject(none);
-    for (const { head } of [...groups, ...behind]) head.inFlight--;
+    const heads = rejectAll(groups, error, (match) => this.log.withdraw((group) => match(group as FactGroup)) as FactGroup[]);
     for (const head of heads) this.settle(head);
   }
 

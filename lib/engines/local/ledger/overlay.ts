@@ -42,13 +42,16 @@ export class Overlay {
   begin(id: TaskId, scoped: string | null): TaskHead {
     const head = new TaskHead(id, null, scoped);
     this.keep(head);
-    if (scoped !== null) this.keys.set(scoped, id);
+    if (scoped !== null) {
+      head.keyBefore = this.keys.get(scoped);
+      this.keys.set(scoped, id);
+    }
     return head;
   }
 
   /** A head for a task that the database knows. The row must not have been overtaken: see `rowReads`. */
   adopt(state: TaskState): TaskHead {
-    const scoped = state.key === null ? null : scopedKey(state.id, state.userId, state.key);
+    const scoped = state.key === null || state.supersededBy !== null ? null : scopedKey(state.id, state.userId, state.key);
     const head = new TaskHead(state.id, withoutBodies(state), scoped);
     this.keep(head);
     if (scoped !== null && !this.isKeyHeld(scoped)) this.keys.set(scoped, state.id);
@@ -108,7 +111,15 @@ export class Overlay {
     this.heads.delete(head.id);
     this.rowReads.left(head.id);
     if (this.recent === head) this.recent = undefined;
-    if (head.scopedKey !== null && this.keys.get(head.scopedKey) === head.id) this.keys.delete(head.scopedKey);
+    this.giveUpKey(head);
+  }
+
+  private giveUpKey({ id, scopedKey: scoped, durable, lastLogSeq, keyBefore }: TaskHead): void {
+    if (scoped === null || this.keys.get(scoped) !== id) return;
+    const isUnborn = durable === null && lastLogSeq === 0;
+    // Its `created` was refused: the ended task whose key it was to take over has it still.
+    if (isUnborn && keyBefore !== undefined && this.heads.has(keyBefore)) this.keys.set(scoped, keyBefore);
+    else this.keys.delete(scoped);
   }
 
   values(): IterableIterator<TaskHead> {

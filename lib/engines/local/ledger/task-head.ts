@@ -47,6 +47,10 @@ export class TaskHead {
   lastLogSeq = 0;
   /** Runs and callers that keep the head. */
   holds = 0;
+  /** After `pruned`: where the next task of its key goes on to number. */
+  nextKeyBase = 0;
+  /** Who had its key before; given back when this task comes to nothing. */
+  keyBefore: TaskId | undefined;
   /** Log sequence of `created` while the database lacks it, else 0. */
   private createdLogSeq = 0;
   /** Where `created` lies: members, not an array, as most tasks that wait have no other entry. Length 0: not known. */

@@ -20,6 +20,8 @@ import type { TaskHead } from './task-head.js';
 const MAX_BATCH = 256;
 /** How often a read starts over because a flush or retention moved what it was reading. Each one is a race lost. */
 const MAX_RACES = 10;
+/** Tasks that had a key one after the other and are all retained. */
+const MAX_SUCCESSORS = 10_000;
 
 /**
  * What is known of tasks: the overlay first, then the database. "No such task" is said only after both were read.
@@ -29,6 +31,7 @@ export class TaskReader implements TaskHistory {
   readonly inputs: InputReader;
   private readonly rows: BatchedLookup<TaskState>;
   private readonly keys: BatchedLookup<TaskState>;
+  private readonly keyBases: BatchedLookup<number>;
   /** Tasks that later entries of the log speak of while their rows could not be read yet (start without a database). */
   private readonly unresolved = new Set<string>();
   private readonly loading = new Map<string, Promise<TaskHead | null>>();
@@ -41,6 +44,7 @@ export class TaskReader implements TaskHistory {
     this.rows = new BatchedLookup((ids) => this.store.findByIds(ids), MAX_BATCH);
     this.inputs = new InputReader(log, overlay, (id) => this.rowIfReadable(id));
     this.keys = new BatchedLookup((scoped) => this.store.findByKeys(scoped), MAX_BATCH);
+    this.keyBases = new BatchedLookup((scoped) => this.store.keyBases(scoped), MAX_BATCH);
   }
 
   isHome(task: TaskState): boolean {
@@ -92,9 +96,27 @@ export class TaskReader implements TaskHistory {
   /** By a key that a caller chose; durable entries only. */
   async findByKey(scoped: string): Promise<TaskState | null> {
     const head = this.overlay.findByKey(scoped);
-    if (head?.durable) return this.load(head.id);
+    if (head?.durable) return this.holderFrom(head.id);
     const row = await this.keys.get(scoped);
-    return row === null ? null : this.load(row.id);
+    return row === null ? null : this.holderFrom(row.id);
+  }
+
+  /**
+   * A storage may still name a task that gave its key to a newer one: then that one has it, unless it was pruned since.
+   * Bounded, as no chain of tasks is followed that somebody may have tied to a ring.
+   */
+  private async holderFrom(id: TaskId): Promise<TaskState | null> {
+    let state = await this.load(id);
+    for (let step = 0; state !== null && state.supersededBy !== null; step++) {
+      if (step === MAX_SUCCESSORS) throw keepsMoving(id);
+      state = await this.load(state.supersededBy as TaskId);
+    }
+    return state;
+  }
+
+  /** Where the next task of a free key begins to number its events for streams by key: earlier tasks of the key have the numbers before. */
+  async keyBaseOf(scoped: string): Promise<number> {
+    return Math.max(this.overlay.findByKey(scoped)?.nextKeyBase ?? 0, (await this.keyBases.get(scoped)) ?? 0);
   }
 
   /** The head of a task, brought into memory when it is not there. Null: no such task. */

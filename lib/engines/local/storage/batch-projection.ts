@@ -1,8 +1,9 @@
 import type { LogEntry } from '../../../contracts/log-entry.interface.js';
 import { fold, isControl } from '../../../domain/fold.js';
 import { keyHash, scopedKey } from '../../../domain/task-key.js';
-import { isEnded, type TaskState } from '../../../domain/task-state.js';
+import { isEnded, nextKeyBase, type TaskState } from '../../../domain/task-state.js';
 import { reasonOf } from '../../../repository/database-errors.js';
+import type { RetiredKey } from './retired-keys.js';
 
 /** Who has a key. */
 export interface KeyHolder {
@@ -26,6 +27,8 @@ export interface Projection {
   readonly events: readonly LogEntry[];
   /** Tasks whose row and events go. */
   readonly deleted: readonly string[];
+  /** Keys whose task was pruned, while it had them. */
+  readonly retired: readonly RetiredKey[];
   /** Stored tasks that give their key up. */
   readonly keyLosers: readonly string[];
   /** New tasks that did not get the key they ask for, as a task of another home holds it, or a live one. */
@@ -48,6 +51,7 @@ interface Slot {
 export class BatchProjection {
   private readonly slots = new Map<string, Slot>();
   private readonly keys = new Map<string, KeyHolder>();
+  private readonly retired: RetiredKey[] = [];
   private readonly keyLosers = new Set<string>();
   private readonly keyConflicts: { taskId: string; holder: string }[] = [];
   private readonly poisoned = new Map<string, string>();
@@ -79,12 +83,17 @@ export class BatchProjection {
     if (after === null) {
       slot.pruned = true;
       slot.events = [];
-      if (slot.keyHash !== null) this.keys.set(slot.keyHash, { id: '', home: this.home, ended: true, createdAt: 0 });
+      if (slot.keyHash !== null) this.retire(slot.keyHash, before!, entry.at);
       slot.keyHash = null;
       return;
     }
     if (!isControl(entry.type)) slot.events.push(entry);
     if (before === null && after.key !== null) this.claimKey(slot, after);
+  }
+
+  private retire(hash: string, task: TaskState, at: number): void {
+    this.keys.set(hash, { id: '', home: this.home, ended: true, createdAt: 0 });
+    this.retired.push({ keyHash: hash, base: nextKeyBase(task), at });
   }
 
   private slotOf(taskId: string): Slot {
@@ -128,6 +137,14 @@ export class BatchProjection {
       tasks.push({ state: slot.state, keyHash: slot.keyHash });
       for (const event of slot.events) events.push(event);
     }
-    return { tasks, events, deleted, keyLosers: [...this.keyLosers], keyConflicts: this.keyConflicts, poisoned: this.poisoned };
+    return {
+      tasks,
+      events,
+      deleted,
+      retired: this.retired,
+      keyLosers: [...this.keyLosers],
+      keyConflicts: this.keyConflicts,
+      poisoned: this.poisoned,
+    };
   }
 }

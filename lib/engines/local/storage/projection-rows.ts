@@ -11,6 +11,7 @@ import { quarantinedColumn, QuarantinedTasks } from './rejected/quarantined-task
 import type { RowReader, SqlSession } from '../../../repository/sql-session.interface.js';
 import { deleteTasks, MOST_ROWS_PER_DELETION } from './task-deletion.js';
 import { pushTaskParameters, stateOfRow, taskColumns, WRITTEN_TASK_COLUMNS } from '../../../repository/task-row.mapper.js';
+import { retireKeys } from './retired-keys.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
 const EVENT_COLUMNS = 7;
@@ -134,6 +135,7 @@ export async function writeProjection(
   const { tables } = session;
   // First what frees keys: the unique index looks at each row as it is written.
   await deleteTasks(session, projection.deleted, deletedAtOnce);
+  await retireKeys(session, projection.retired);
   await inChunks(session, projection.keyLosers, (places, ids) =>
     session.run(`UPDATE ${tables.tasks} SET "key_hash" = NULL WHERE "id" IN (${places})`, ids),
   );

@@ -1,6 +1,5 @@
 import type { FlushCursor, TaskQuery, TaskStore, UnfinishedHome } from '../../../contracts/task-store.interface.js';
 import type { StoredEntry } from '../../../contracts/task-history.interface.js';
-import type { EntryType } from '../../../contracts/task-event.interface.js';
 import { comparePositions } from '../../../domain/task-query.js';
 import { changed, isEnded, type TaskState } from '../../../domain/task-state.js';
 import { confirmedCursor } from './confirmed-cursor.js';
@@ -16,9 +15,10 @@ import type { RowReader, SqlRow } from '../../../repository/sql-session.interfac
 import { CALL_LIMIT_MS, OPEN_LIMIT_MS } from '../../../repository/statement-limits.js';
 import { StatementGate } from '../../../repository/statement-gate.js';
 import { StorageWatch } from '../../../repository/storage-watch.js';
+import { readKeyBases } from './retired-keys.js';
 import { findByKeys } from './task-keys.js';
 import { listStatement } from './task-queries.js';
-import { stateOfRow, taskColumns } from '../../../repository/task-row.mapper.js';
+import { entryOfRow, stateOfRow, taskColumns } from '../../../repository/task-row.mapper.js';
 
 /** More would hold libuv's threads, which the log's sync needs. */
 const STATEMENTS_AT_ONCE = { sqlite: 2, postgres: 4 } as const;
@@ -73,6 +73,10 @@ export class TypeOrmTaskStore implements TaskStore {
 
   findByKeys(scopedKeys: readonly string[]): Promise<Map<string, TaskState>> {
     return findByKeys(this.reader, this.quarantined, scopedKeys);
+  }
+
+  keyBases(scopedKeys: readonly string[]): Promise<Map<string, number>> {
+    return readKeyBases(this.reader, scopedKeys);
   }
 
   async entriesAfter(taskId: string, afterSeq: number, limit: number): Promise<StoredEntry[]> {
@@ -225,14 +229,3 @@ export class TypeOrmTaskStore implements TaskStore {
 const withoutBodies = (state: TaskState): TaskState => changed(state, { input: undefined, result: undefined });
 
 const isDeadLetter = ({ deadLetteredAt }: TaskState, since: number): boolean => deadLetteredAt !== null && deadLetteredAt >= since;
-
-function entryOfRow(row: SqlRow): StoredEntry {
-  return {
-    taskSeq: Number(row['seq']),
-    type: row['type'] as EntryType,
-    at: Number(row['at']),
-    attempt: row['attempt'] as number,
-    fence: row['fence'] as number,
-    body: row['data'] as string,
-  };
-}

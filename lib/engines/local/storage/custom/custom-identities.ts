@@ -1,6 +1,7 @@
 import { taskName, userId } from '../../../../contracts/ids.js';
 import type { LogEntry } from '../../../../contracts/log-entry.interface.js';
 import type { EventLogEntry, TaskRepository } from '../../../../contracts/task-repository.interface.js';
+import { supersededByOf } from '../../../../domain/fold.js';
 import { scopedKey } from '../../../../domain/task-key.js';
 import type { CreatedData } from '../../../../domain/task-state.js';
 import type { GivenTask } from './lost-entries.js';
@@ -24,6 +25,16 @@ export class CustomIdentities {
 
   /** Null when the repository has no such task. */
   async of(entry: LogEntry): Promise<KnownTask | null> {
+    const known = await this.knownBy(entry);
+    if (known === null || supersededByOf(entry.data) === undefined) return known;
+    // Its key belongs to the task that the next entry creates: from here on it is stored under its id, as one without a key.
+    const { identity } = known;
+    const keyless: KnownTask = { ...known, identity: { ...identity, scopedKey: scopedKey(entry.taskId, identity.userId, null) } };
+    this.known.set(entry.taskId, keyless);
+    return keyless;
+  }
+
+  private async knownBy(entry: LogEntry): Promise<KnownTask | null> {
     let known = this.known.get(entry.taskId);
     if (known !== undefined) return known;
     known = entry.type === 'created' ? { identity: createdIdentity(entry), lastSeq: 0, fence: 0 } : await this.stored(entry);
@@ -45,7 +56,8 @@ export class CustomIdentities {
   private async stored(entry: LogEntry): Promise<KnownTask | undefined> {
     const task = await this.repository.findById(entry.taskId);
     if (task === null || task === undefined) return undefined;
-    const key = (task.idempotencyKey as string) === (task.id as string) ? null : task.idempotencyKey;
+    const isKeyless = (task.idempotencyKey as string) === (task.id as string) || task.supersededBy !== undefined;
+    const key = isKeyless ? null : task.idempotencyKey;
     const identity = { name: task.name, userId: task.userId, scopedKey: scopedKey(task.id, task.userId, key) };
     return { identity, lastSeq: task.lastSeq, fence: task.fence };
   }

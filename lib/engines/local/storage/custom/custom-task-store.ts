@@ -71,6 +71,11 @@ export class CustomTaskStore implements TaskStore {
     return this.lookUp(scopedKeys, (repository, key) => repository.findByIdempotencyKey(idempotencyKey(key)));
   }
 
+  /** With a pruned task its key is forgotten: no member of a custom repository remembers it. */
+  async keyBases(): Promise<Map<string, number>> {
+    return new Map();
+  }
+
   async entriesAfter(taskId: string, afterSeq: number, limit: number): Promise<StoredEntry[]> {
     const id = brandedTaskId(taskId);
     const events = await this.ask((repository) => repository.getEventsAfter?.(id, afterSeq, limit) ?? repository.getEvents(id));
