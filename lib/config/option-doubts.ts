@@ -1,10 +1,12 @@
-import type { TaskflowOptions } from './taskflow.options.js';
+import { TaskflowOptions } from './taskflow.options.js';
+
+const DEFAULTS = new TaskflowOptions();
 
 /** What a stop may take beside its runs: the flush of the rest, the end of the flush, the seal of the log. Unit: ms. */
 const CLOSING_MS = 10_000;
 
 /** Options that may be meant, but together will surprise somebody: each is a warning at the start. */
-export function doubts({ eventLog, shutdown, executor }: TaskflowOptions): string[] {
+export function doubts({ eventLog, shutdown, executor, guard }: TaskflowOptions): string[] {
   const found: string[] = [];
   const stopMs = shutdown.timeoutMs + 2 * shutdown.forceKillTimeoutMs + CLOSING_MS;
   // 0 is meant: the second process fails at once.
@@ -18,5 +20,18 @@ export function doubts({ eventLog, shutdown, executor }: TaskflowOptions): strin
     found.push(
       `executor.retry.initialDelayMs (${initialDelayMs}) is above executor.retry.maxDelayMs (${maxDelayMs}), which cuts it: no retry waits longer.`,
     );
+  const { slots, backpressure } = guard;
+  const limits = [
+    ['guard.slots', 'maxExecutionPerUser', 'maxExecutionGlobal', slots, DEFAULTS.guard.slots],
+    ['guard.backpressure', 'maxTasksPerUserWindow', 'maxTasksPerWindow', backpressure, DEFAULTS.guard.backpressure],
+  ] as const;
+  for (const [path, ofUser, ofAll, branch, defaults] of limits) {
+    const [user, all, byDefault] = [valueOf(branch, ofUser), valueOf(branch, ofAll), valueOf(defaults, ofUser)];
+    // Who lowers the limit of all alone need not lower that of each user.
+    if (user > all && user !== byDefault)
+      found.push(`${path}.${ofUser} (${user}) is above ${path}.${ofAll} (${all}), so that it limits nobody: one user can take all of it.`);
+  }
   return found;
 }
+
+const valueOf = (branch: object, name: string): number => Reflect.get(branch, name) as number;
