@@ -76,9 +76,11 @@ export class LogWorkload {
   }
 
   private async start(): Promise<void> {
-    const fixture = logFixture(LOG_PATH, this.script.options, this.disk, new FakeClock(), ++this.rounds);
+    const round = ++this.rounds;
+    const fixture = logFixture(LOG_PATH, this.script.options, this.disk, new FakeClock(), round);
     fixture.log.onHalted((error) => {
-      if (error.state === 'failed' && !this.disk.isDown) this.failedAt ??= this.disk.operations.length;
+      // What is left of a process that was killed misses its lock, and is none.
+      if (round === this.rounds && error.state === 'failed' && !this.disk.isDown) this.failedAt ??= this.disk.operations.length;
     });
     this.fixture = await fixture.open().then(
       () => fixture,
