@@ -191,4 +191,12 @@ export const RUN_MUTANTS = [
       'has an owner to its end: a result that the log will never take fails the task, once, without a restart',
     ],
   },
+  {
+    id: 'context-of-another-user',
+    promise: 'P11',
+    breaks: 'A handler runs in the asynchronous context of whoever freed its slot.',
+    file: 'lib/executor/executor.service.ts',
+    edits: [['void inOwnContext(this.perform, run);', 'void this.perform(run);']],
+    test: ['test/unit/system/contexts.spec.ts', 'is never that of a handler: it starts in an empty one at once'],
+  },
 ];
