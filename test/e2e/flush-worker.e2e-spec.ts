@@ -1,5 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { type ChildProcess, fork, spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,6 +76,24 @@ async function expectRowsEqualLog(): Promise<number> {
 }
 
 describe('The flush worker', () => {
+  it('does not load what NODE_OPTIONS preloads in the application: it would die of it again and again', async () => {
+    const preload = join(folder, 'exporter.cjs');
+    await writeFile(preload, `throw new Error('This port is taken.');`);
+    const { NODE_OPTIONS: before } = process.env;
+    process.env['NODE_OPTIONS'] = `--require ${preload}`;
+    try {
+      const { status, stderr } = spawnSync(process.execPath, ['-e', '0'], { env: process.env, encoding: 'utf8' });
+      expect([status, stderr]).toEqual([1, expect.stringContaining('This port is taken.')]); // any other process does
+      const system = await open();
+      for (let n = 0; n < 5; n++) await system.result(await system.submit('count', { input: { n } }));
+      await until('all was flushed', () => system.getStats().flush.appliedSeq === system.getStats().eventLog.durableSeq);
+      expect(system.getStats()).toMatchObject({ status: 'running', flush: { restarts: 0, workerPid: expect.any(Number) } });
+    } finally {
+      if (before === undefined) delete process.env['NODE_OPTIONS'];
+      else process.env['NODE_OPTIONS'] = before;
+    }
+  });
+
   it('P7: leaves rows that equal the fold of the log, however often it is killed', async () => {
     process.stdout.write(`seed ${SEED}\n`);
     const random = seededRandom(SEED);
