@@ -21,6 +21,8 @@ const folder = process.env['TASKFLOW_DIR'] ?? './.taskflow';
       repository: { type: 'sqlite', database: join(folder, 'tasks.db') },
       // Ctrl+C does not wait for a long import: it is released, and goes on at the next start.
       shutdown: { timeoutMs: 2_000 },
+      // The page is for developers. Visitors should not read why a payment gateway failed: by default they are told name and code.
+      stream: { exposeErrorMessages: true },
     }),
   ],
   controllers: [PageController, TasksController, DeadLettersController, StatusController],

@@ -33,7 +33,7 @@ describeInBrowser('sample 01-quickstart in a browser', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'taskflow-quickstart-'));
     server = await QuickstartServer.start(folder);
-    page = await browser.newPage();
+    page = await (await browser.newContext()).newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     faults = [];
     page.on('pageerror', (error) => faults.push(String(error)));
@@ -41,7 +41,7 @@ describeInBrowser('sample 01-quickstart in a browser', () => {
     await page.locator('#connection[data-state=live]').waitFor();
   });
   afterEach(async () => {
-    await page?.close();
+    await page?.context().close();
     await server?.kill();
     await rm(folder, { recursive: true, force: true });
   });
@@ -163,5 +163,68 @@ describeInBrowser('sample 01-quickstart in a browser', () => {
       expect(await card('send-report').count()).toBe(0);
       await page.selectOption('#user', 'alice');
       await reaches('send-report', 'completed');
+    }));
+
+  it('keeps the focus of whoever uses the keyboard, wraps long titles, and shows when things were and how long they took', () =>
+    shown(async () => {
+      await page.fill('form[data-kind=send-report] input[name=title]', 'W'.repeat(100));
+      await page.focus('form[data-kind=send-report] button');
+      await page.keyboard.press('Enter');
+      await reaches('send-report', 'completed');
+      const focused = (): Promise<string> =>
+        page.evaluate("document.activeElement.closest('form')?.dataset.kind ?? document.activeElement.localName");
+      expect(await focused()).toBe('send-report');
+      expect(await page.evaluate('document.documentElement.scrollWidth <= document.documentElement.clientWidth')).toBe(true);
+      await card('send-report')
+        .locator('.times', { hasText: /took \d[\d.]* (ms|s)/ })
+        .waitFor();
+      expect(await card('send-report').locator('.events time').first().getAttribute('datetime')).toMatch(/Z$/);
+
+      await page.fill('form[data-kind=import-rows] input[name=rows]', String(ENDLESS));
+      await start('import-rows');
+      await reaches('import-rows', 'running');
+      await card('import-rows').getByRole('button', { name: 'Cancel' }).focus();
+      await page.keyboard.press('Enter');
+      await reaches('import-rows', 'cancelled');
+      expect(await focused()).toBe('summary');
+    }));
+
+  it('says of the figures of a server that does not answer that they are of the past', () =>
+    shown(async () => {
+      await stat('Completed', 0);
+      await server.kill('SIGKILL');
+      await page.locator('#stats[data-stale=true]').waitFor();
+      await page.locator('#stats-note', { hasText: /The server does not answer\. As of .+:/ }).waitFor();
+      expect(await page.locator('#kill').textContent()).toBe('kill -9 …');
+      await server.start();
+      await page.locator('#stats[data-stale=false]').waitFor();
+    }));
+
+  it('goes on in two tabs with more running tasks than a browser has connections', () =>
+    shown(async () => {
+      for (let n = 0; n < 8; n++) {
+        await page.fill('form[data-kind=import-rows] input[name=rows]', String(ENDLESS - n));
+        await start('import-rows');
+        await eventually(
+          () => card('import-rows').count(),
+          (count) => count === n + 1,
+          PATIENCE_MS,
+        );
+      }
+      const other = await page.context().newPage();
+      await other.goto(server.url);
+      for (const tab of [page, other]) {
+        await tab.locator('#connection[data-state=live]').waitFor();
+        expect(await tab.evaluate("fetch('/api/status').then(({ ok }) => ok)")).toBe(true);
+        // Tasks take turns where there is no stream for each: every one of them is watched.
+        await eventually(
+          () => tab.locator('.contiguity[data-whole=true]').count(),
+          (count) => count >= 3,
+          PATIENCE_MS,
+        );
+      }
+      await other.locator('form[data-kind=send-report] button').click();
+      await reaches('send-report', 'completed');
+      await other.close();
     }));
 });

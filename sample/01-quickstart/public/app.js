@@ -1,13 +1,17 @@
 import { call, submit } from './api.js';
-import { element, TaskCard } from './task-card.js';
+import { element } from './element.js';
+import { TaskCard } from './task-card.js';
+import { durationOf, timeOf } from './units.js';
 
 const POLL_MS = 1_000;
-/** A browser has six connections to a server over HTTP/1.1, and the page needs some itself. Over HTTP/2 there is no such limit. */
-const MAX_STREAMS = 4;
+/** A stream gives way to a task that waits for one after this: no task is left unwatched by others. */
+const TURN_MS = 5_000;
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
 let isAnswering = true;
+/** When the figures were read. */
+let seenAt;
 /** Counts on with each choice of a user: what was asked for before it is about somebody else. */
 let view = 0;
 
@@ -29,7 +33,9 @@ function showNotice(error) {
 
 /** Runs what a click asked for, once at a time, and says what went wrong. */
 async function act(button, action) {
-  button.disabled = true;
+  // Not `disabled`, which would take the focus away from whoever uses the keyboard.
+  if (button.getAttribute('aria-disabled') === 'true') return;
+  button.setAttribute('aria-disabled', 'true');
   showNotice();
   try {
     await action();
@@ -37,7 +43,7 @@ async function act(button, action) {
   } catch (error) {
     showNotice(error);
   } finally {
-    button.disabled = false;
+    button.removeAttribute('aria-disabled');
   }
 }
 
@@ -57,40 +63,50 @@ function cardOf(task) {
   return card;
 }
 
-function openStreams() {
-  const all = [...cards.values()];
-  let free = MAX_STREAMS - all.filter(({ stream }) => stream.isOpen).length;
-  for (const card of all.filter((each) => each.wantsEvents)) {
-    if (free-- <= 0) return;
-    card.stream.open();
+/** Those that waited longest first; where there are more tasks than connections, they take turns. */
+async function openStreams() {
+  const waiting = [...cards.values()].filter((card) => card.wantsEvents);
+  waiting.sort((a, b) => (a.stream.openedAt ?? 0) - (b.stream.openedAt ?? 0));
+  for (const { stream } of waiting) {
+    await stream.open();
+    if (!stream.isOpen) return takeTurns();
   }
+}
+
+function takeTurns() {
+  const now = performance.now();
+  for (const { stream } of cards.values()) if (stream.isOpen && now - stream.openedAt > TURN_MS) stream.release();
 }
 
 function showTasks({ items }) {
   for (const task of items) cardOf(task);
   byId('no-tasks').hidden = cards.size > 0;
-  openStreams();
+  void openStreams();
 }
 
 function showDeadLetters({ items }) {
   const list = byId('dead-letters');
-  const shown = items.map(({ id }) => id).join();
   byId('no-dead-letters').hidden = items.length > 0;
-  // Untouched while nothing changes, so that the focus stays on a button.
-  if (list.dataset.shown === shown) return;
-  list.dataset.shown = shown;
-  list.replaceChildren(
-    ...items.map(({ id, name, error }) => {
-      const retry = element('button', { className: 'quiet', type: 'button', textContent: 'Retry' });
-      retry.onclick = () => act(retry, () => call('POST', `dead-letters/${id}/retry`));
-      const item = element('li', {}, element('p', { textContent: `${name}: ${error?.message ?? ''}` }), retry);
-      item.dataset.taskId = id;
-      return item;
-    }),
-  );
+  const hadFocus = list.contains(document.activeElement);
+  const known = new Map([...list.children].map((item) => [item.dataset.taskId, item]));
+  const shown = items.map((task) => known.get(task.id) ?? deadLetter(task));
+  for (const item of list.children) if (!shown.includes(item)) item.remove();
+  // What stays is not moved, so that the focus stays on a button.
+  shown.forEach((item, at) => list.children[at] !== item && list.insertBefore(item, list.children[at] ?? null));
+  if (hadFocus && !list.contains(document.activeElement)) (list.querySelector('button') ?? byId('dead-title')).focus();
 }
 
-function showStatus({ pid, gatewayIsUp, stats }) {
+function deadLetter({ id, name, error, completedAt }) {
+  const retry = element('button', { className: 'quiet', type: 'button', textContent: 'Retry' });
+  retry.onclick = () => act(retry, () => call('POST', `dead-letters/${id}/retry`));
+  const when = completedAt === null ? '' : ` (${timeOf(completedAt)})`;
+  const item = element('li', {}, element('p', { textContent: `${name}: ${error?.message ?? ''}${when}` }), retry);
+  item.dataset.taskId = id;
+  return item;
+}
+
+function showStatus({ pid, uptimeMs, gatewayIsUp, stats }) {
+  seenAt = Date.now();
   byId('gateway').checked = gatewayIsUp;
   byId('kill').textContent = `kill -9 ${pid}`;
   const rows = {
@@ -104,7 +120,9 @@ function showStatus({ pid, gatewayIsUp, stats }) {
     Recovered: stats.tasks.recovered,
     'Entries on disk': stats.eventLog.durableSeq,
     'Entries in the database': stats.flush.appliedSeq,
+    'Database is behind by': durationOf(stats.flush.lagMs),
     Subscribers: stats.streams.subscribers,
+    'Up for': durationOf(uptimeMs),
     'Process id': pid,
   };
   byId('stats').replaceChildren(
@@ -114,6 +132,15 @@ function showStatus({ pid, gatewayIsUp, stats }) {
       return [element('dt', { textContent: name }), shown];
     }),
   );
+}
+
+/** The figures of a process that does not answer are of the past, and its id is perhaps another's. */
+function showAge() {
+  byId('stats').dataset.stale = String(!isAnswering);
+  byId('stats-note').textContent = isAnswering
+    ? 'Of this process, since its start.'
+    : `The server does not answer. ${seenAt === undefined ? '' : `As of ${timeOf(seenAt)}:`}`;
+  if (!isAnswering) byId('kill').textContent = 'kill -9 …';
 }
 
 async function refresh() {
@@ -128,6 +155,7 @@ async function refresh() {
   } catch {
     isAnswering = false;
   }
+  showAge();
   showConnection();
 }
 

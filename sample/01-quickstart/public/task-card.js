@@ -1,4 +1,7 @@
+import { element } from './element.js';
+import { EventList } from './event-list.js';
 import { TaskStream } from './task-stream.js';
+import { durationOf, timeOf } from './units.js';
 
 const TITLES = { 'send-report': 'Report', 'import-rows': 'Import', 'charge-card': 'Payment' };
 const STATUS_AFTER = {
@@ -12,11 +15,11 @@ const STATUS_AFTER = {
 };
 export const isOver = (status) => status === 'completed' || status === 'failed' || status === 'cancelled';
 
-export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
+/** Numbers with their unit, which is their name here: rows, cents. */
+const inputOf = (input) =>
+  Object.entries(input)
+    .map(([name, value]) => (typeof value === 'number' ? `${value} ${name}` : value))
+    .join(', ');
 
 /** One task on the page: what its events say, and the proof that none is missing or doubled. */
 export class TaskCard {
@@ -29,13 +32,15 @@ export class TaskCard {
     this.bar = element('progress', { max: 1, value: 0, hidden: true });
     this.say = element('p', { className: 'say' });
     this.contiguity = element('span', { className: 'contiguity', textContent: 'none read yet' });
-    this.events = element('ol', { className: 'events' });
-    this.details = element('details', {}, element('summary', {}, 'Events: ', this.contiguity), this.events);
+    this.times = element('p', { className: 'times' });
+    this.events = new EventList();
+    this.summary = element('summary', {}, 'Events: ', this.contiguity);
+    this.details = element('details', {}, this.summary, ...this.events.nodes);
     // The events of a task that ended before the page was opened are read when somebody asks for them.
-    this.details.addEventListener('toggle', () => this.details.open && this.seqs.last < this.lastSeq && this.stream.open());
-    const title = `${TITLES[task.name] ?? task.name}: ${Object.values(task.input).join(', ')}`;
+    this.details.addEventListener('toggle', () => this.details.open && this.seqs.last < this.lastSeq && void this.stream.open());
+    const title = `${TITLES[task.name] ?? task.name}: ${inputOf(task.input)}`;
     const head = element('div', { className: 'task-head' }, element('h3', { textContent: title }), this.badge, this.cancel);
-    this.node = element('article', { className: 'task' }, head, this.bar, this.say, this.details);
+    this.node = element('article', { className: 'task' }, head, this.bar, this.say, this.times, this.details);
     Object.assign(this.node.dataset, { taskId: task.id, kind: task.name });
     this.bar.setAttribute('aria-label', `Progress of ${title}`);
     this.cancel.setAttribute('aria-label', `Cancel ${title}`);
@@ -52,12 +57,15 @@ export class TaskCard {
     this.lastSeq = Math.max(this.lastSeq ?? 0, task.lastSeq);
     if (task.lastSeq < this.seqs.last) return;
     this.#setStatus(task.status);
+    this.#showTimes(task);
     if (isOver(task.status) && this.seqs.last < task.lastSeq) this.#sayEnd(task.error?.message, task.result);
   }
 
   #setStatus(status) {
     this.status = status;
     this.node.dataset.status = this.badge.textContent = status;
+    // A button that goes away takes the focus with it: whoever is on it goes on from the next control of the card.
+    if (isOver(status) && document.activeElement === this.cancel) this.summary.focus();
     this.cancel.hidden = isOver(status);
   }
 
@@ -67,7 +75,7 @@ export class TaskCard {
     else this.seqs.missed += seq - this.seqs.last - 1;
     this.seqs.last = Math.max(this.seqs.last, seq);
     this.#showContiguity();
-    this.#append(event);
+    this.events.add(event);
     if (STATUS_AFTER[type] !== undefined) this.#setStatus(STATUS_AFTER[type]);
     if (type === 'progress') this.#showProgress(payload);
     else this.#sayWhat(event);
@@ -80,13 +88,13 @@ export class TaskCard {
     this.contiguity.textContent = isWhole ? `1 to ${last}, no gap, none twice` : `1 to ${last}: ${missed} missing, ${doubled} twice`;
   }
 
-  #append({ seq, type, eventName, attempt, payload }) {
-    const isAtEnd = this.events.scrollTop + this.events.clientHeight >= this.events.scrollHeight - 4;
-    const line = element('li', {}, element('b', { textContent: seq }), ` ${eventName ?? type}`);
-    Object.assign(line.dataset, { seq, type, attempt });
-    if (payload !== undefined) line.append(` ${JSON.stringify(payload)}`);
-    this.events.append(line);
-    if (isAtEnd) this.events.scrollTop = this.events.scrollHeight;
+  #showTimes({ createdAt, startedAt, completedAt, attempt, maxAttempts }) {
+    const parts = [`Submitted ${timeOf(createdAt)}`];
+    if (startedAt !== null && completedAt !== null) parts.push(`took ${durationOf(new Date(completedAt) - new Date(startedAt))}`);
+    else if (startedAt !== null && this.status === 'running') parts.push(`running for ${durationOf(Date.now() - new Date(startedAt))}`);
+    else if (!isOver(this.status)) parts.push('waiting');
+    if (attempt > 1) parts.push(`attempt ${attempt} of ${maxAttempts}`);
+    this.times.textContent = parts.join(' · ');
   }
 
   #showProgress({ done, total, status }) {

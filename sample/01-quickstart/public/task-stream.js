@@ -1,3 +1,5 @@
+import { takeSlot } from './stream-slots.js';
+
 const TYPES = ['created', 'start', 'progress', 'custom', 'retry', 'recovered', 'complete', 'failed', 'cancelled'];
 const ENDS = new Set(['complete', 'failed', 'cancelled']);
 const REOPEN_MS = 1_000;
@@ -8,12 +10,18 @@ const REOPEN_MS = 1_000;
  * Two ways lead back into a stream. When a connection is lost, EventSource reconnects by itself and sends `Last-Event-ID`. When the
  * server answered with an error (503 while it starts, say), EventSource gives up; then this class opens a new one, and since a first
  * request cannot carry that header, the position is in `?lastEventId=`.
+ *
+ * A stream needs one of the few connections that all tabs share; `release` closes it for another one's turn, and loses nothing.
  */
 export class TaskStream {
   #source = null;
   #timer = null;
+  #slot = null;
+  /** Counts on with each close: a slot that is granted after it is given back. */
+  #turn = 0;
+  #isAsking = false;
 
-  /** @param {{ onEvent(event): void, onState(state: 'live' | 'reconnecting' | 'ended'): void }} listener */
+  /** @param {{ onEvent(event): void, onState(state: 'live' | 'reconnecting' | 'ended' | 'closed'): void }} listener */
   constructor(taskId, listener) {
     this.taskId = taskId;
     this.listener = listener;
@@ -22,11 +30,24 @@ export class TaskStream {
   }
 
   get isOpen() {
-    return this.#source !== null || this.#timer !== null;
+    return this.#isAsking || this.#source !== null || this.#timer !== null;
   }
 
-  open() {
+  /** Resolves when it is open, or there is no connection for it now. */
+  async open() {
     if (this.isOpen) return;
+    this.#isAsking = true;
+    const turn = this.#turn;
+    const slot = await takeSlot();
+    if (turn !== this.#turn) return slot?.();
+    this.#isAsking = false;
+    if (slot === undefined) return;
+    this.#slot = slot;
+    this.openedAt = performance.now();
+    this.#connect();
+  }
+
+  #connect() {
     const source = new EventSource(`/api/tasks/${this.taskId}/events?lastEventId=${this.lastSeq}`);
     this.#source = source;
     this.hasEnded = false;
@@ -38,7 +59,16 @@ export class TaskStream {
   close() {
     clearTimeout(this.#timer);
     this.#source?.close();
-    this.#timer = this.#source = null;
+    this.#slot?.();
+    this.#turn++;
+    this.#isAsking = false;
+    this.#timer = this.#source = this.#slot = null;
+  }
+
+  /** Closed by the page itself: no fault. */
+  release() {
+    this.close();
+    this.#say('closed');
   }
 
   #take(type, event) {
@@ -56,10 +86,10 @@ export class TaskStream {
     }
     this.#say('reconnecting');
     if (source.readyState !== EventSource.CLOSED) return;
-    this.close();
+    this.#source = null;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.open();
+      this.#connect();
     }, REOPEN_MS);
   }
 

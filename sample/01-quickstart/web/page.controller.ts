@@ -9,6 +9,10 @@ const TYPES = new Map([
   ['style.css', 'text/css; charset=utf-8'],
   ['app.js', 'text/javascript; charset=utf-8'],
   ['api.js', 'text/javascript; charset=utf-8'],
+  ['element.js', 'text/javascript; charset=utf-8'],
+  ['event-list.js', 'text/javascript; charset=utf-8'],
+  ['stream-slots.js', 'text/javascript; charset=utf-8'],
+  ['units.js', 'text/javascript; charset=utf-8'],
   ['task-card.js', 'text/javascript; charset=utf-8'],
   ['task-stream.js', 'text/javascript; charset=utf-8'],
 ]);

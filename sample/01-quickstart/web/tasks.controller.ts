@@ -1,13 +1,20 @@
-import { Body, Controller, Get, Headers, HttpCode, type MessageEvent, Param, Post, Query, Sse } from '@nestjs/common';
-import { LastEventId, NotFoundError, type Page, type Task, TaskSystem } from 'nestjs-taskflow';
+import { Body, Controller, type ExecutionContext, Get, Headers, HttpCode, type MessageEvent, Param, Post, Query } from '@nestjs/common';
+import { NotFoundError, type Page, type Task, TaskEvents, TaskSse, type TaskSseSelection, TaskSystem } from 'nestjs-taskflow';
 import type { Observable } from 'rxjs';
 import { ChargeCard, ChargeCardDto } from '../tasks/charge-card.task.js';
 import { ImportRows, ImportRowsDto } from '../tasks/import-rows.task.js';
 import { SendReport, SendReportDto } from '../tasks/send-report.task.js';
 import { CurrentUser } from './current-user.decorator.js';
+import type { RequestOfUser } from './user.guard.js';
 
 /** A client that got no answer sends the request again with the same key, and gets the same task. */
 const IdempotencyKey = (): ParameterDecorator => Headers('idempotency-key');
+
+/** Which task a request to watch is about, and for whom. */
+function eventsOf(context: ExecutionContext): TaskSseSelection {
+  const { params, userId } = context.switchToHttp().getRequest<RequestOfUser>();
+  return { ref: { taskId: String(params['id']) }, userId: userId as string };
+}
 
 /** The input is checked by `submit` against the handler's DTO, so these routes need no pipe. */
 @Controller('api/tasks')
@@ -48,8 +55,8 @@ export class TasksController {
   }
 
   /** Events after `Last-Event-ID` (or `?lastEventId=`), then live ones. */
-  @Sse(':id/events')
-  events(@Param('id') taskId: string, @CurrentUser() userId: string, @LastEventId() lastSeq?: number): Promise<Observable<MessageEvent>> {
-    return this.tasks.sse({ taskId }, { userId, lastSeq });
+  @TaskSse(':id/events', eventsOf)
+  events(@TaskEvents() events: Observable<MessageEvent>): Observable<MessageEvent> {
+    return events;
   }
 }
