@@ -63,6 +63,7 @@ import { StaleScan } from './engines/local/startup/stale-scan.service.js';
 import { createTaskStore } from './engines/local/storage/repository.factory.js';
 import { StreamService } from './stream/stream.service.js';
 import { loggerFor } from './telemetry/taskflow-logger.js';
+import { LateClose } from './http/late-close.js';
 import { TaskSseGate } from './http/task-sse.gate.js';
 import { MisuseLog } from './telemetry/misuse-log.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
@@ -141,6 +142,7 @@ export const taskflowProviders: Provider[] = [
   MisuseLog,
   TaskSseGate,
   TaskCreation,
+  LateClose,
   IntakeService,
   CancellationService,
   TaskResolver,
