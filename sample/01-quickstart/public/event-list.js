@@ -22,7 +22,7 @@ export class EventList {
     this.#count++;
     this.#waiting.push(event);
     if (this.#waiting.length > MAX_LINES) this.#waiting.shift();
-    this.#timer ??= setTimeout(() => this.#show(), BATCH_MS);
+    if (this.#timer === null) this.#timer = setTimeout(() => this.#show(), BATCH_MS);
   }
 
   #show() {
