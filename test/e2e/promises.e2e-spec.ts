@@ -260,11 +260,13 @@ describe('P9 Bounded', () => {
   it('refuses with a typed error beyond each limit, and accepts again when there is room', async () => {
     const system = await folder.system({
       executor: { enabled: false },
-      guard: { backpressure: { maxTasksPerWindow: 100, maxTasksPerUserWindow: 3, maxQueuedSize: 5 } },
+      guard: { backpressure: { maxTasksPerWindow: 100, maxTasksPerUserWindow: 3, maxQueuedSize: 4 } },
     });
     system.defineTask('quick', { handler: async () => 1 });
     await system.initialize();
-    for (let n = 0; n < 3; n++) await system.submit('quick', { input: n, userId: 'alice' });
+    const hers = [];
+    for (let n = 0; n < 3; n++) hers.push(await system.submit('quick', { input: n, userId: 'alice' }));
+    await system.cancel(hers[0]!); // her window is full all the same, and her part of the queue is not
     const perUser = await system.submit('quick', { input: 4, userId: 'alice' }).catch((error: unknown) => error);
     expect(BackpressureError.is(perUser) && perUser).toMatchObject({ limit: 'user' });
     const waiting = [await system.submit('quick', { input: 5 }), await system.submit('quick', { input: 6 })];
