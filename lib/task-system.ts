@@ -196,7 +196,7 @@ export class TaskSystem {
 
   private async submitWhenReady(handler: Type<TaskHandler> | string, params: SubmitParams<unknown>): Promise<Task> {
     await this.readiness.waitToAccept(this.executor.isInsideRun);
-    return this.intake.submit(this.handlerOf(handler), params);
+    return await this.intake.submit(this.handlerOf(handler), params);
   }
 
   private handlerOf(handler: Type<TaskHandler> | string): RegisteredHandler {

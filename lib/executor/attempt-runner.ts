@@ -10,8 +10,13 @@ import { isThenable, validateInput } from './input-validation.js';
 import type { Settlement } from './outcome-decision.js';
 import { isShutdownRefusal } from './shutdown-refusal.js';
 import { RecoveryRunContext, TaskRunContext } from './task-context.js';
-import type { RunScope } from './run-scope.js';
+import { callingFile, isCalledFrom } from './called-from.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
+
+const HERE = callingFile();
+
+/** True in what a handler calls, and in what it awaits. */
+export const isInsideHandler = (): boolean => isCalledFrom(HERE, 'callHandler');
 
 const SILENT: Settlement = { kind: 'silent' };
 
@@ -21,7 +26,6 @@ export class AttemptRunner {
     private readonly shared: RunSurroundings,
     private readonly history: TaskHistory,
     private readonly interceptors: InterceptorChain,
-    private readonly scope: RunScope,
     /** Nothing is started any more. */
     private readonly isStopping: () => boolean,
   ) {}
@@ -41,7 +45,7 @@ export class AttemptRunner {
 
   private handlerSpan(run: TaskRun): Promise<unknown> {
     return this.shared.env.telemetry.span('taskflow.task.handler', { attributes: run.start.attributes }, () =>
-      this.scope.within(run, () => (this.interceptors.isEmpty ? this.call(run) : this.callIntercepted(run))),
+      this.interceptors.isEmpty ? this.callHandler(run) : this.callIntercepted(run),
     );
   }
 
@@ -59,7 +63,7 @@ export class AttemptRunner {
     const innermost = (): Promise<unknown> => {
       if (isOver) return Promise.reject(new Error('next() was called after intercept() had ended: the attempt is over.'));
       run.listensHere();
-      handled = this.call(run).then((result) => {
+      handled = this.callHandler(run).then((result) => {
         wasInterrupted = result === INTERRUPTED;
         return wasInterrupted ? Promise.reject(run.reason) : result;
       });
@@ -81,7 +85,7 @@ export class AttemptRunner {
     return (run.context ??= new TaskRunContext(run, this.shared, this.history));
   }
 
-  private async call(run: TaskRun): Promise<unknown> {
+  private async callHandler(run: TaskRun): Promise<unknown> {
     const { handler, slot, validated, task } = run.start;
     const checked = validated === undefined ? this.inputOf(run) : validated.value;
     const input = validated === undefined && isThenable(checked) ? await checked : checked;
@@ -96,7 +100,7 @@ export class AttemptRunner {
     slot.recovered();
     const returned: unknown = instance.handle(input, this.contextOf(run));
     const result = isThenable(returned) ? await returned : returned;
-    return isGenerator(result) ? pump(result, run, this.shared) : result;
+    return isGenerator(result) ? await pump(result, run, this.shared) : result;
   }
 
   /** Checked before each attempt: the rules may have changed since the task was submitted. */

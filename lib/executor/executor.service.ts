@@ -11,7 +11,7 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError } from '../errors/execution.errors.js';
-import { AttemptRunner } from './attempt-runner.js';
+import { AttemptRunner, isInsideHandler } from './attempt-runner.js';
 import { ExecutionCounters } from './execution-counters.js';
 import { ExecutionEnvironment } from './execution-environment.js';
 import { InterceptorChain } from '../handlers/interceptor-chain.js';
@@ -20,7 +20,6 @@ import { Heartbeat } from './heartbeat.js';
 import { IdleWatch } from './idle-watch.js';
 import { HandlerNames } from './handler-names.js';
 import { RunConclusion } from './run-conclusion.js';
-import { RunScope } from './run-scope.js';
 import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
 import { RunReport } from './run-report.js';
 import { inOwnContext } from '../primitives/async-context.js';
@@ -39,7 +38,6 @@ export class ExecutorService {
   private isAskedFor = false;
   private stopping: Promise<void> | undefined;
   private haltReason: Error | undefined;
-  private readonly scope = new RunScope();
   private readonly runs = new Map<TaskId, TaskRun>();
   private readonly names: HandlerNames;
   private readonly idle: IdleWatch;
@@ -60,7 +58,7 @@ export class ExecutorService {
     this.shared = { env, facts, counters: new ExecutionCounters() };
     this.idle = new IdleWatch(env.clock, () => this.runs.size === 0 && feed.starting === 0);
     this.names = new HandlerNames(registry, feed, env.logger);
-    this.runner = new AttemptRunner(this.shared, history, interceptors, this.scope, () => this.phase !== 'running');
+    this.runner = new AttemptRunner(this.shared, history, interceptors, () => this.phase !== 'running');
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
     this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
@@ -107,9 +105,9 @@ export class ExecutorService {
     return this.isTaking && this.phase === 'running';
   }
 
-  /** True where a run that is under way calls. */
+  /** True where a run calls, as far as it can be seen; false when none is under way. To be asked while it stops. */
   get isInsideRun(): boolean {
-    return this.scope.isInside;
+    return this.runs.size > 0 && isInsideHandler();
   }
 
   /** A slot for a task that starts in the frame of its own `created`; null when it has to queue. Release it, or `launch`. */

@@ -277,6 +277,39 @@ describe('a task that runs while the application closes', () => {
     expect(story.sort()).toEqual(['run row 1', 'run row 2', 'run row 3']);
   });
 
+  it('submits from an async generator too, and from what it awaits', async () => {
+    let system!: TaskSystem;
+    const later = async (input: string): Promise<Task> => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return await system.submit(Note, { input });
+    };
+    @TaskHandler('yields')
+    class Yields {
+      async *handle(): AsyncGenerator<{ type: 'progress'; payload: unknown }, string> {
+        yield { type: 'progress', payload: 'begun' };
+        await eventually(
+          () => system.getStats().status,
+          (status) => status === 'stopping',
+        );
+        const { id } = await later('of a generator');
+        yield { type: 'progress', payload: id };
+        return id;
+      }
+    }
+    const metadata = { imports: [forRoot()], providers: [Note, Yields] };
+    const app = await start(metadata);
+    system = systemOf(app);
+    const task = await system.submit(Yields, { input: null });
+    await eventually(
+      () => system.getStatus(task),
+      (state) => state!.lastSeq === 3,
+    );
+    await app.close();
+    system = systemOf(await start(metadata));
+    expect(await system.getStatus(task)).toMatchObject({ status: 'completed', fence: 1 });
+    expect(await system.result({ taskId: (await system.result(task)) as Task['id'] })).toBe('of a generator');
+  });
+
   it.each(['as it is', 'as a cause', 'among others'])('burns no attempt by what the shutdown refuses it, thrown %s', async (how) => {
     let system!: TaskSystem;
     let refused: unknown;
