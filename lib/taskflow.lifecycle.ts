@@ -83,16 +83,19 @@ export class TaskflowLifecycle {
    */
   open(): Promise<void> {
     if (this.opening === undefined && this.stoppingWork !== undefined) return Promise.reject(new ShuttingDownError());
-    this.opening ??= inOwnContext(() => this.openAll()).then(
-      () => this.readiness.markReady(),
-      (error: unknown) => this.notOpened(error),
+    // The promise is kept for ever, and on Node 20 and 22 it would keep the caller's stores.
+    this.opening ??= inOwnContext(() =>
+      this.openAll().then(
+        () => this.readiness.markReady(),
+        (error: unknown) => this.notOpened(error),
+      ),
     );
     return this.opening;
   }
 
   /** Opens what is not open, and begins to run tasks. Idempotent: later calls share the first one's outcome. @throws as `open`. */
   start(): Promise<void> {
-    this.starting ??= this.open().then(() => this.run());
+    this.starting ??= inOwnContext(() => this.open().then(() => this.run()));
     return this.starting;
   }
 
