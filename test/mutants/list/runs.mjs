@@ -199,4 +199,15 @@ export const RUN_MUTANTS = [
     edits: [['void inOwnContext(this.perform, run);', 'void this.perform(run);']],
     test: ['test/unit/system/contexts.spec.ts', 'is never that of a handler: it starts in an empty one at once'],
   },
+  {
+    id: 'messages-for-everyone',
+    promise: 'P11',
+    breaks: 'Clients are shown the message of whatever a handler threw.',
+    file: 'lib/domain/client-error.ts',
+    edits: [['message: isForClients(error) ? message : UNEXPECTED', "message: error.name === '' ? UNEXPECTED : message"]],
+    test: [
+      'test/unit/stream/client-errors.spec.ts',
+      'texts for developers and operators are no exception, nor foreign errors that borrow a name',
+    ],
+  },
 ];
