@@ -24,6 +24,7 @@ import { TaskList } from './engines/local/ledger/task-list.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
+import { SubmitMany } from './intake/submit-many.service.js';
 import { TaskResolver } from './intake/task-resolver.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { ManualRetry } from './dead-letters/manual-retry.service.js';
@@ -49,6 +50,7 @@ export class TaskSystem {
     private readonly readiness: Readiness,
     private readonly registry: HandlerRegistry,
     private readonly intake: IntakeService,
+    private readonly many: SubmitMany,
     private readonly cancellation: CancellationService,
     private readonly resolver: TaskResolver,
     private readonly tasks: TaskList,
@@ -89,6 +91,24 @@ export class TaskSystem {
       return this.intake.submit(this.handlerOf(handler), params);
     } catch (error) {
       return Promise.reject(this.misuse.seen(error));
+    }
+  }
+
+  /**
+   * Up to 1,000 submits as one: durable together, admitted all or none by each bound; answers in order. Items of one key are each other's
+   * hits. @throws what `submit` throws, an item's ValidationError with its index: then nothing was created.
+   */
+  submitMany<I, R>(handler: Type<TaskHandler<I, R>>, items: readonly SubmitParams<I>[]): Promise<readonly Task<I, R>[]>;
+  submitMany<N extends keyof TaskMap | (string & {})>(
+    name: N,
+    items: readonly SubmitParams<InputOf<N>>[],
+  ): Promise<readonly Task<InputOf<N>, ResultOf<N>>[]>;
+  async submitMany(handler: Type<TaskHandler> | string, items: readonly SubmitParams<unknown>[]): Promise<readonly Task[]> {
+    await this.readiness.waitToAccept(this.executor.isInsideRun);
+    try {
+      return await this.many.submit(this.handlerOf(handler), items);
+    } catch (error) {
+      throw this.misuse.seen(error);
     }
   }
 

@@ -43,6 +43,7 @@ import { FlushService } from './engines/local/projection/flush.service.js';
 import { FlusherFactory } from './engines/local/projection/flusher.factory.js';
 import { GuardService } from './guard/guard.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
+import { SubmitMany } from './intake/submit-many.service.js';
 import { TaskCreation } from './intake/task-creation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
@@ -143,6 +144,7 @@ export const taskflowProviders: Provider[] = [
   TaskSseGate,
   TaskCreation,
   LateClose,
+  SubmitMany,
   IntakeService,
   CancellationService,
   TaskResolver,

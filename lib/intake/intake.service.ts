@@ -13,7 +13,7 @@ import type { TaskState } from '../domain/task-state.js';
 import { SlotTimeoutError } from '../errors/admission.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
 import { validateInput } from '../executor/input-validation.js';
-import { type KeyReservation, KeyReservations } from '../engines/local/ledger/key-reservations.service.js';
+import { type FoundKey, type KeyReservation, KeyReservations } from '../engines/local/ledger/key-reservations.service.js';
 import type { AdmissionTicket } from '../guard/guard.service.js';
 import { GuardService } from '../guard/guard.service.js';
 import { failpoint } from '../primitives/failpoint.js';
@@ -64,6 +64,11 @@ export class IntakeService {
         throw error;
       }
     }
+  }
+
+  /** As `submit` finds its key, for many at once. */
+  resolveKeys(keys: readonly string[], mayReplace: (scoped: string, existing: TaskState) => boolean): Promise<Map<string, FoundKey>> {
+    return this.keys.resolveMany(keys, mayReplace);
   }
 
   /**

@@ -14,7 +14,7 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  */
 interface NotYet {
   values: 'client' | 'testing' | 'health' | 'LastEventIds';
-  system: 'submitMany' | 'sseMany';
+  system: 'sseMany';
   rejections: never;
   task: never;
   submit: never;

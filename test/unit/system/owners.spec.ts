@@ -14,9 +14,13 @@ const OF_AN_OWNER: Record<string, Call> = {
   'DeadLetterService.list': (system, _ref, options) => system.deadLetters.list(options),
 };
 /** For whoever runs the process, not for its users. */
-const OF_THE_HOST = ['TaskSystem.initialize', 'TaskSystem.defineTask', 'TaskSystem.getStats', 'TaskSystem.shutdown'].concat(
-  ['retryAll', 'visible', 'size'].map((name) => `DeadLetterService.${name}`),
-);
+const OF_THE_HOST = [
+  'TaskSystem.submitMany',
+  'TaskSystem.initialize',
+  'TaskSystem.defineTask',
+  'TaskSystem.getStats',
+  'TaskSystem.shutdown',
+].concat(['retryAll', 'visible', 'size'].map((name) => `DeadLetterService.${name}`));
 const EVERY = Object.entries({ ...OF_A_TASK, ...OF_AN_OWNER });
 
 const sourceOf = (file: string): string => readFileSync(new URL(`../../../lib/${file}`, import.meta.url), 'utf8');

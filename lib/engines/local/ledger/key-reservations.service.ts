@@ -56,6 +56,24 @@ export class KeyReservations {
     }
   }
 
+  /** As `resolve`, for many keys: their reservations are taken all at once or waited for with none in hand, so that two calls never wait for each other. */
+  async resolveMany(keys: readonly string[], mayReplace: (scoped: string, existing: TaskState) => boolean): Promise<Map<string, FoundKey>> {
+    for (let busy = this.busyOf(keys); busy !== undefined; busy = this.busyOf(keys)) {
+      const outcome = await busy;
+      if (outcome !== undefined && 'error' in outcome) throw outcome.error;
+    }
+    const found = await Promise.allSettled(keys.map((scoped) => this.lookUp(scoped, (existing) => mayReplace(scoped, existing))));
+    const failed = found.find((each) => each.status === 'rejected');
+    if (failed === undefined) return new Map(found.map((each, at) => [keys[at]!, (each as PromiseFulfilledResult<FoundKey>).value]));
+    for (const each of found) if (each.status === 'fulfilled' && 'reservation' in each.value) each.value.reservation.failed(failed.reason);
+    throw failed.reason;
+  }
+
+  private busyOf(keys: readonly string[]): Promise<Outcome> | undefined {
+    const busy = keys.find((scoped) => this.reserved.has(scoped));
+    return busy === undefined ? undefined : this.reserved.get(busy);
+  }
+
   private async lookUp(scoped: string, mayReplace: (existing: TaskState) => boolean): Promise<FoundKey> {
     const settle = this.reserve(scoped);
     try {

@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
+import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
+import type { Task } from '../../../lib/contracts/task.interface.js';
+import { HandDrivenWork } from '../../support/hand-driven-work.js';
+import { WholeSystem } from '../../support/whole-system.js';
+
+let house: WholeSystem;
+let work: HandDrivenWork;
+
+async function open(options: TaskflowOptionsInput = {}): Promise<void> {
+  house = new WholeSystem(options);
+  work = new HandDrivenWork();
+  house.definitions.set('work', work.definition);
+  await house.start();
+}
+const many = (items: readonly SubmitParams<unknown>[]): Promise<readonly Task[]> => house.until(house.system.submitMany('work', items));
+const refusal = (promise: Promise<unknown>): Promise<{ code?: string; limit?: string; field?: string; retryAfterMs?: number }> =>
+  promise.then(
+    () => ({}),
+    (error: object) => error,
+  );
+const frames = (): number =>
+  house
+    .durableText()
+    .split('\n')
+    .filter((line) => line.startsWith('#B')).length;
+const inputs = (count: number): SubmitParams<unknown>[] => Array.from({ length: count }, (_, input) => ({ input, userId: 'ann' }));
+
+afterEach(async () => {
+  await house.stop();
+});
+
+describe('submitMany', () => {
+  it('makes all tasks in one frame, answers in their order, and starts those for whom there is a slot', async () => {
+    await open({ guard: { slots: { maxExecutionGlobal: 3, maxExecutionPerUser: 3 } } });
+    const before = frames();
+    const tasks = await many(inputs(200));
+    expect(frames() - before).toBe(1);
+    expect(tasks.map(({ input }) => input)).toEqual(inputs(200).map(({ input }) => input));
+    await house.run(0);
+    expect([...work.runs.keys()]).toEqual(tasks.slice(0, 3).map(({ id }) => id));
+    expect(house.system.getStats().tasks).toMatchObject({ queued: 197, running: 3 });
+    house.crash();
+    work.forget();
+    await house.start();
+    for (const task of tasks) expect(await house.until(house.system.get(task))).not.toBeNull();
+  });
+
+  it('mixes hits and new tasks; items of one key are hits of each other', async () => {
+    await open();
+    const [known] = await many([{ input: 1, idempotencyKey: 'a' }]);
+    const before = house.system.getStats().eventLog.durableSeq;
+    const tasks = await many([
+      { input: 2, idempotencyKey: 'b' },
+      { input: 1, idempotencyKey: 'a' },
+      { input: 3 },
+      { input: 2, idempotencyKey: 'b' },
+    ]);
+    expect([tasks[1]!.id, tasks[3]!.id]).toEqual([known!.id, tasks[0]!.id]);
+    expect(new Set(tasks.map(({ id }) => id)).size).toBe(3);
+    expect(house.system.getStats().eventLog.durableSeq - before).toBe(4); // two tasks, and their starts
+  });
+
+  it('creates nothing where one item is at fault, and names it', async () => {
+    await open();
+    await many([{ input: 1, idempotencyKey: 'a' }]);
+    const before = house.system.getStats().eventLog.durableSeq;
+    expect(await refusal(many([{ input: 1 }, { input: 1, priority: 0.5 }]))).toMatchObject({ field: 'items[1].priority' });
+    expect(await refusal(many([{ input: 1 }, { input: 1, waitForSlot: true }]))).toMatchObject({ field: 'items[1].waitForSlot' });
+    expect(await refusal(many([{ input: 1 }, { input: 2, idempotencyKey: 'a' }]))).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+    const twice = [1, 2].map((input) => ({ input, idempotencyKey: 'b' }));
+    expect(await refusal(many(twice))).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+    expect(await refusal(many(inputs(1_001)))).toMatchObject({ field: 'items' });
+    expect(house.system.getStats().eventLog.durableSeq).toBe(before);
+    expect(await many([])).toEqual([]);
+    expect(await many([{ input: 5, idempotencyKey: 'b' }])).toHaveLength(1); // the key is free
+  });
+
+  it.each([
+    ['global', { maxTasksPerWindow: 5 }],
+    ['user', { maxTasksPerUserWindow: 5 }],
+  ])('is admitted all or none by the %s window, and a refusal costs nothing', async (limit, backpressure) => {
+    await open({ guard: { backpressure } });
+    await many(inputs(3));
+    expect(await refusal(many(inputs(3)))).toMatchObject({ code: 'BACKPRESSURE', limit });
+    expect(await many(inputs(2))).toHaveLength(2);
+  });
+
+  it('gives slots, quota and keys back when the log has no room', async () => {
+    await open({ guard: { slots: { maxExecutionGlobal: 2 }, backpressure: { maxTasksPerWindow: 3 } } });
+    house.disk.fault = { at: house.disk.operations.length + 1, kind: 'ENOSPC', only: ['write'] };
+    const items = [1, 2, 3].map((input) => ({ input, idempotencyKey: `k${input}` }));
+    expect(await refusal(many(items))).toMatchObject({ code: 'EVENT_LOG_FULL' });
+    expect(house.disk.hasFired).toBe(true);
+    expect(house.system.getStats().guard.slotsInUse).toBe(0);
+    await house.run(5_000);
+    expect(await many(items)).toHaveLength(3);
+  });
+
+  it('takes over the keys of ended tasks in the same frame', async () => {
+    await open();
+    const [old] = await many([{ input: 1, idempotencyKey: 'a' }]);
+    await house.run(0);
+    await house.until(house.system.cancel(old!));
+    await house.run(0);
+    const before = frames();
+    const items = ['never', 'ended', 'never'].map((keyReuse) => ({ input: 1, idempotencyKey: 'a', keyReuse: keyReuse as 'never' }));
+    const tasks = await many(items);
+    expect(frames() - before).toBe(1);
+    expect([tasks[0]!.id === old!.id, tasks[1]!.id === old!.id, tasks[2]!.id === tasks[1]!.id]).toEqual([true, false, true]);
+  });
+
+  it('never waits for another call that wants the same keys', async () => {
+    await open();
+    const items = ['a', 'b', 'c'].map((idempotencyKey) => ({ input: 1, idempotencyKey }));
+    const all = await house.until(
+      Promise.all([
+        house.system.submitMany('work', items),
+        house.system.submitMany('work', [...items].reverse()),
+        house.system.submit('work', items[1]!),
+      ]),
+    );
+    expect(new Set(all.flat().map(({ id }) => id)).size).toBe(3);
+  });
+});
