@@ -22,8 +22,9 @@ export interface AdmissionRequest {
 
 /** What a submit took of the limits: given back when nothing was created, else reported as `entered`. */
 export interface AdmissionTicket extends WindowTicket {
-  /** Where it counts as waiting until it is told that it is counted there, or waits no more. */
-  waiting?: { readonly count: WaitingCount; readonly userId: string | null } | undefined;
+  /** Where it counts as waiting until it is told that it is counted there, or waits no more; for whom. */
+  waitsIn?: WaitingCount | undefined;
+  userId?: string | null;
 }
 
 interface WaitingBatch {
@@ -89,10 +90,10 @@ export class GuardService {
 
   /** It is counted where it waits from now on, or waits no more. Harmless when repeated. */
   entered(ticket: AdmissionTicket): void {
-    const { waiting } = ticket;
-    if (waiting === undefined) return;
-    ticket.waiting = undefined;
-    waiting.count.change(waiting.userId, -1);
+    const { waitsIn, userId = null } = ticket;
+    if (waitsIn === undefined) return;
+    ticket.waitsIn = undefined;
+    waitsIn.change(userId, -1);
   }
 
   /** Nothing was created: as if the submit had not been made. Harmless when repeated. */
@@ -139,7 +140,10 @@ export class GuardService {
   }
 }
 
-function enter(admission: WindowTicket, count: WaitingCount, userId: string | null): AdmissionTicket {
+/** The window's ticket itself, since there is one for every submit. */
+function enter(ticket: AdmissionTicket, count: WaitingCount, userId: string | null): AdmissionTicket {
   count.change(userId, 1);
-  return { ...admission, waiting: { count, userId } };
+  ticket.waitsIn = count;
+  ticket.userId = userId;
+  return ticket;
 }

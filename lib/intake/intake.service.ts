@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { FACT_PORT, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
-import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
+import type { FactOutcome, FactPort, FactsOutcome } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import { taskId } from '../contracts/ids.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
@@ -105,7 +105,13 @@ export class IntakeService {
         slot = null;
       }
       failpoint('submit.before-append');
-      const task = await this.append(this.creation.drafts(submission, slot !== null, reservation?.keyBase), reservation?.replaced ?? null);
+      const drafts = this.creation.drafts(submission, slot !== null, reservation?.keyBase);
+      const replaced = reservation?.replaced ?? null;
+      // Not behind an async function of its own: each promise around another costs every submit.
+      const task =
+        replaced === null
+          ? createdBy(await this.facts.append(drafts))
+          : replacedBy(await this.facts.appendAll([this.creation.supersession(replaced, drafts), drafts]));
       failpoint('submit.after-durable');
       if (task === null) {
         this.guard.giveBack(ticket);
@@ -124,17 +130,6 @@ export class IntakeService {
     }
   }
 
-  /** Null: the task to be replaced is not as it was. */
-  private async append(drafts: readonly FactDraft[], replaced: TaskState | null): Promise<TaskState | null> {
-    if (replaced !== null) {
-      const outcome = await this.facts.appendAll([this.creation.supersession(replaced, drafts), drafts]);
-      return outcome.kind === 'applied' ? outcome.tasks[1]! : null;
-    }
-    const outcome = await this.facts.append(drafts);
-    if (outcome.kind !== 'applied') throw new Error(`A new task cannot be ${outcome.kind}.`); // ids are unique
-    return outcome.task;
-  }
-
   /** A process that runs nothing, or nothing yet, has slots, but none to give. */
   private async waitForSlot(name: string, userId: string | null, ticket: AdmissionTicket): Promise<SlotLease> {
     const { signal } = this.creation.stopping;
@@ -145,3 +140,11 @@ export class IntakeService {
     return slot;
   }
 }
+
+function createdBy(outcome: FactOutcome): TaskState {
+  if (outcome.kind !== 'applied') throw new Error(`A new task cannot be ${outcome.kind}.`); // ids are unique
+  return outcome.task;
+}
+
+/** Null: the task to be replaced is not as it was. */
+const replacedBy = (outcome: FactsOutcome): TaskState | null => (outcome.kind === 'applied' ? outcome.tasks[1]! : null);

@@ -5,4 +5,12 @@ import path = require('node:path');
  * package. In a bundle, which has our code in one file and the worker not beside it, there may
  * be no `__dirname`: the path leads to no file then.
  */
-export const WORKER_FILE: string = path.join(typeof __dirname === 'string' ? __dirname : '.', 'worker', 'flush-worker.js');
+export const WORKER_FILE: string = path.join(
+  typeof __dirname === 'string' ? __dirname : '.',
+  '..',
+  '..',
+  '..',
+  'flush',
+  'worker',
+  'flush-worker.js',
+);

@@ -1,8 +1,9 @@
 /**
  * Main of the flush worker process. It owns nothing that its parent does not: no parent, no worker.
  * Only light imports here, so that the handlers stand before anything heavy is loaded.
+ * The path of this file is what process lists show and bundlers are told of, so it stays where it is, whatever moves behind it.
  */
-import type { ParentMessage } from './worker-protocol.js';
+import type { ParentMessage } from '../../engines/local/projection/worker/worker-protocol.js';
 
 const die = (): void => {
   process.kill(process.pid, 'SIGKILL');
@@ -19,7 +20,7 @@ let receive = (message: ParentMessage): void => {
 };
 process.on('message', (message: ParentMessage) => receive(message));
 
-import('./worker-main.js').then(
+import('../../engines/local/projection/worker/worker-main.js').then(
   ({ runWorker }) => {
     receive = runWorker();
     for (const message of early.splice(0)) receive(message);
