@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../contracts/clock.interface.js';
 import type { TaskId } from '../contracts/ids.js';
-import type { ChangeFeed, TaskWatch } from '../contracts/change-feed.interface.js';
+import type { ChangeFeed } from '../contracts/change-feed.interface.js';
 import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { type ChannelCut, type ChannelOptions, TaskChannel } from './task-channel.js';
@@ -21,7 +21,6 @@ export class ChannelRegistry {
   private readonly idle = new Map<TaskChannel, number>();
   /** For the first of them. */
   private sweep: Timer | undefined;
-  private readonly watches = new Map<TaskChannel, TaskWatch>();
   private cutBy: ChannelCut | undefined;
 
   constructor(
@@ -47,7 +46,7 @@ export class ChannelRegistry {
       return;
     }
     this.users.delete(channel);
-    this.unwatch(channel);
+    channel.unwatch();
     if (this.options.retentionMs === 0 || this.cutBy !== undefined) this.channels.delete(channel.id);
     else this.rest(channel);
   }
@@ -72,7 +71,7 @@ export class ChannelRegistry {
   cutOff(reason: ChannelCut): void {
     this.cutBy = reason;
     this.sweep?.cancel();
-    for (const channel of this.watches.keys()) this.unwatch(channel);
+    for (const channel of this.channels.values()) channel.unwatch();
     for (const channel of this.idle.keys()) this.channels.delete(channel.id);
     this.idle.clear();
     for (const channel of this.channels.values()) channel.cutOff(reason);
@@ -115,14 +114,6 @@ export class ChannelRegistry {
   /** The channel is told of every fact from here on; what it missed before, its first reader asks for. */
   private watch(channel: TaskChannel, task: TaskState): void {
     channel.learn(task);
-    if (this.cutBy !== undefined || this.watches.has(channel)) return;
-    const watch = this.feed.watch(task);
-    this.watches.set(channel, watch);
-    channel.watched(watch.isExact);
-  }
-
-  private unwatch(channel: TaskChannel): void {
-    this.watches.get(channel)?.close();
-    this.watches.delete(channel);
+    if (this.cutBy === undefined && !channel.isWatched) channel.watchedBy(this.feed.watch(task));
   }
 }

@@ -32,6 +32,8 @@ function ownSeq(position: number, base: number): number {
   return position - base;
 }
 
+const WITHOUT_HEARTBEATS = Object.freeze({ heartbeats: false });
+
 /** Makes cursors that are counted, listen already, and stand at a place that exists. */
 export class CursorOpener {
   private isStopping = false;
@@ -57,7 +59,7 @@ export class CursorOpener {
     const lastSeq = ownSeq(request.lastSeq, base);
     const lease = this.quota.take(task.id, request.userId);
     try {
-      return await this.enter(task, { ...request, lastSeq }, base, () => lease.release());
+      return await this.enter(task, lastSeq, request, base, () => lease.release());
     } catch (error) {
       if (base === 0 || !StreamOverflowError.is(error)) throw error;
       throw new StreamOverflowError(error.requestedSeq + base, error.firstAvailableSeq + base);
@@ -66,14 +68,20 @@ export class CursorOpener {
 
   /** For those who wait for a result: they are no subscribers, and no limit counts them. */
   openUncounted(task: TaskState, lastSeq: number): Promise<StreamCursor> {
-    return this.enter(task, { userId: null, lastSeq, byKey: false, heartbeats: false }, 0, () => undefined);
+    return this.enter(task, lastSeq, WITHOUT_HEARTBEATS, 0);
   }
 
-  private async enter(task: TaskState, request: CursorRequest, base: number, onClose: () => void): Promise<StreamCursor> {
+  private async enter(
+    task: TaskState,
+    lastSeq: number,
+    options: Pick<CursorRequest, 'heartbeats'>,
+    base: number,
+    onClose?: () => void,
+  ): Promise<StreamCursor> {
     const channel = this.channels.acquire(task);
-    const cursor = new StreamCursor(channel, request.lastSeq, this.clock, request, () => {
+    const cursor = new StreamCursor(channel, lastSeq, this.clock, options, () => {
       this.channels.release(channel);
-      onClose();
+      onClose?.();
     });
     try {
       // Only now is the head trustworthy: an event committed while the task was looked up was not seen by the channel.

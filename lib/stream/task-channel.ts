@@ -1,4 +1,5 @@
 import type { TaskId } from '../contracts/ids.js';
+import type { TaskWatch } from '../contracts/change-feed.interface.js';
 import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
 import { isTerminal } from '../domain/fold.js';
 import { isEnded, type TaskState } from '../domain/task-state.js';
@@ -41,6 +42,7 @@ export class TaskChannel {
   private durableHead: number;
   private hasEnded: boolean;
   private exact = true;
+  private watch: TaskWatch | undefined;
   private isGone = false;
   private cutBy: ChannelCut | undefined;
 
@@ -95,9 +97,20 @@ export class TaskChannel {
   }
 
   /** From now on every new fact is told; what came before has to be read once, by `refresh`. */
-  watched(isExact: boolean): void {
-    this.exact = isExact;
+  watchedBy(watch: TaskWatch): void {
+    this.watch = watch;
+    this.exact = watch.isExact;
     this.isCurrent = false;
+  }
+
+  get isWatched(): boolean {
+    return this.watch !== undefined;
+  }
+
+  /** Nobody listens: what happens from now on has to be read by whoever comes back. */
+  unwatch(): void {
+    this.watch?.close();
+    this.watch = undefined;
   }
 
   /** A state that was read elsewhere. A reader that resumes behind it must not be told that its position lies beyond the head. */
