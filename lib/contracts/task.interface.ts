@@ -66,6 +66,8 @@ export interface Task<I = any, R = any> {
   readonly resume?: 'failed' | 'shutdown' | 'crash';
   /** While it waits for its backoff or its `delayMs`: the delay that it was given, in ms. */
   readonly retryDelayMs?: number;
+  /** Only on tasks that `applyEntry` gives: when its last entry was made. Store it, so that its times never run backwards. */
+  readonly lastEventAt?: Date;
   /** Where streams by key begin to number its events, as earlier tasks had its key; absent on the first one. */
   readonly keyBase?: number;
   /** The newer task that its key was given to; absent while it has its key. */

@@ -97,6 +97,15 @@ class WholeSnapshot extends TaskSnapshot {
   }
 }
 
+/** For storage of the user's own: what the next fold needs and nobody else asks for. */
+class StoredSnapshot extends WholeSnapshot {
+  readonly lastEventAt: Date;
+  constructor(state: TaskState) {
+    super(state, state.input);
+    this.lastEventAt = new Date(state.lastEventAt);
+  }
+}
+
 const inJson = (snapshot: TaskSnapshot): Record<string, unknown> =>
   Object.fromEntries(Object.entries(snapshot).map(([name, value]) => [name, value instanceof Date ? value.toISOString() : value]));
 
@@ -154,7 +163,7 @@ export function stateOf(task: Task, home: string): TaskState {
     startedAt: msOrNull(task.startedAt),
     completedAt: msOrNull(task.completedAt),
     lastHeartbeatAt: msOrNull(task.lastHeartbeatAt),
-    lastEventAt: Math.max(createdAt, msOrNull(task.startedAt) ?? 0, msOrNull(task.completedAt) ?? 0, msOrNull(task.lastHeartbeatAt) ?? 0),
+    lastEventAt: lastEventOf(task),
     deadLetteredAt: msOrNull(task.deadLetteredAt),
     error: task.error ?? null,
     owner: '',
@@ -173,6 +182,12 @@ function backoffAtMost({ status, recoveries, startedAt, runAt }: Task): number |
   return status === 'created' && !(recoveries > 0) && sinceStartMs > 0 ? sinceStartMs : null;
 }
 
+/** Where storage did not keep it: no earlier than any time that the task shows. */
+function lastEventOf({ lastEventAt, createdAt, startedAt, completedAt, lastHeartbeatAt, cancelRequestedAt }: Task): number {
+  const shown = [createdAt, startedAt, completedAt, lastHeartbeatAt, cancelRequestedAt, lastEventAt ?? null];
+  return Math.max(...shown.map((time) => msOrNull(time) ?? 0));
+}
+
 function cancelRequestOf({ cancelRequestedAt, cancelReason }: Task): CancelRequest | null {
   const at = msOrNull(cancelRequestedAt);
   return at === null ? null : { at, ...(cancelReason === undefined ? {} : { reason: cancelReason }) };
@@ -183,7 +198,7 @@ export function applyEntry(task: Task | null, entry: EventLogEntry): Task | null
   const before = task === null ? null : stateOf(task, '');
   const after = fold(before, { ...entry, at: entry.timestamp, owner: entry.ownerId }, '');
   if (after === null) return null;
-  return after === before ? task : snapshotOf(after, true);
+  return after === before ? task : (Object.freeze(new StoredSnapshot(after)) as Task);
 }
 
 /** The event that subscribers replay; null for control entries. */
