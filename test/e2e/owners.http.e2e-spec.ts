@@ -95,7 +95,7 @@ describe("somebody else's task, over HTTP", () => {
   it('is attacked through every route that takes an id', () => {
     const found = ['tasks', 'dead-letters'].flatMap((name) => {
       const path = fileURLToPath(new URL(`../../sample/01-quickstart/web/${name}.controller.ts`, import.meta.url));
-      return [...readFileSync(path, 'utf8').matchAll(/@(?:Task)?(Get|Post|Put|Patch|Delete|Sse)\('(:id[^']*)'\)/g)].map(
+      return [...readFileSync(path, 'utf8').matchAll(/@(?:Task)?(Get|Post|Put|Patch|Delete|Sse)\('(:id[^']*)'[,)]/g)].map(
         ([, method, route]) => `${method!.toUpperCase()} ${name}/${route}`,
       );
     });
