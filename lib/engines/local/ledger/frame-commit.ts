@@ -1,7 +1,7 @@
 import type { CommittedFrame } from '../../../contracts/event-log.interface.js';
 import type { CommittedFact } from '../../../contracts/task-history.interface.js';
 import { fold } from '../../../domain/fold.js';
-import { nextKeyBase, type TaskState } from '../../../domain/task-state.js';
+import type { TaskState } from '../../../domain/task-state.js';
 import type { FactGroup, FactPart } from './fact-group.js';
 import { withoutBodies } from './overlay.js';
 import type { TaskHead } from './task-head.js';
@@ -28,10 +28,8 @@ export function applyFrame(frame: CommittedFrame<FactGroup>, owner: string, logI
       fact.at = at;
       fact.owner = owner;
       const after = fold(head.durable, fact, logId);
-      if (after === null && head.durable !== null) head.nextKeyBase = nextKeyBase(head.durable);
       const logSeq = frame.firstSeq + index;
-      head.durable = after === null ? null : withoutBodies(after);
-      head.lastLogSeq = logSeq;
+      head.become(after === null ? null : withoutBodies(after), logSeq);
       if (fact.taskSeq !== undefined) {
         head.remember(fact.taskSeq, logSeq, frame.segment, frame.offsets[index]!, frame.lengths[index]!);
         addresses++;

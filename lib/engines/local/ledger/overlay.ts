@@ -54,7 +54,7 @@ export class Overlay {
     const scoped = state.key === null || state.supersededBy !== null ? null : scopedKey(state.id, state.userId, state.key);
     const head = new TaskHead(state.id, withoutBodies(state), scoped);
     this.keep(head);
-    if (scoped !== null && !this.isKeyHeld(scoped)) this.keys.set(scoped, state.id);
+    if (scoped !== null && !this.isKeyHeld(scoped, state)) this.keys.set(scoped, state.id);
     return head;
   }
 
@@ -65,13 +65,13 @@ export class Overlay {
 
   /**
    * A row may be older than what memory knows: the task that had the key before, whose `pruned` is not flushed yet. It must not take
-   * the key from the one that was created since.
+   * the key from the one that was created since; nor from that one when it is pruned, as its head knows where the next one begins to number.
    */
-  private isKeyHeld(scoped: string): boolean {
+  private isKeyHeld(scoped: string, row: TaskState): boolean {
     const holder = this.findByKey(scoped);
     if (holder === undefined) return false;
     const isPruned = holder.durable === null && holder.lastLogSeq > 0;
-    return !isPruned;
+    return !isPruned || row.keyBase < holder.nextKeyBase;
   }
 
   /** The heads whose entries one frame made durable. What a start without a database reads late may be in the database by then. */

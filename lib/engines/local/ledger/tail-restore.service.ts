@@ -97,8 +97,7 @@ export class TailRestore {
     const after = foldOverHole(head.durable, entry, this.log.logId);
     // A replay: the row had it already, since the cursor may be older than what was scanned.
     if (after === head.durable && entry.taskSeq !== undefined) return;
-    head.durable = after === null ? null : withoutBodies(after);
-    head.lastLogSeq = entry.seq;
+    head.become(after === null ? null : withoutBodies(after), entry.seq);
     if (entry.taskSeq !== undefined) head.remember(entry.taskSeq, entry.seq, segment, offset, length);
   }
 

@@ -1,7 +1,7 @@
 import type { TaskId } from '../../../contracts/ids.js';
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
 import type { TaskStatus } from '../../../contracts/task.interface.js';
-import type { TaskState } from '../../../domain/task-state.js';
+import { nextKeyBase, type TaskState } from '../../../domain/task-state.js';
 
 /** The newest fold that appends are checked against, entries on their way included. */
 export interface PendingHead {
@@ -137,6 +137,13 @@ export class TaskHead {
       this.addresses = this.addresses.slice(this.start);
       this.start = 0;
     }
+  }
+
+  /** What this entry makes of the task; null: it is gone, and its numbers are kept for the next task of its key. */
+  become(after: TaskState | null, logSeq: number): void {
+    if (after === null && this.durable !== null) this.nextKeyBase = nextKeyBase(this.durable);
+    this.durable = after;
+    this.lastLogSeq = logSeq;
   }
 
   get unflushedEntries(): number {

@@ -97,6 +97,11 @@ export class TaskReader implements TaskHistory {
   async findByKey(scoped: string): Promise<TaskState | null> {
     const head = this.overlay.findByKey(scoped);
     if (head?.durable) return this.holderFrom(head.id);
+    if (head?.keyBefore !== undefined) {
+      // `head` is on its way to the disk: until it is there the key is that of the task before it, which the database may not know yet.
+      const before = await this.holderFrom(head.keyBefore);
+      if (before !== null) return before;
+    }
     const row = await this.keys.get(scoped);
     return row === null ? null : this.holderFrom(row.id);
   }

@@ -13,6 +13,7 @@ export interface RetiredKey {
 const COLUMNS = 3;
 /** After that long no client is expected to come back with a position in the stream of a task that was pruned. */
 const KEPT_MS = 30 * 86_400_000;
+/** At least; and always more than a batch adds, so that what is kept follows what is pruned, whatever the batches are. */
 const FORGOTTEN_AT_ONCE = 1_000;
 
 /** @param scopedKeys chosen and generated ones; only chosen ones can be known. */
@@ -26,7 +27,7 @@ export async function readKeyBases(session: RowReader, scopedKeys: readonly stri
   return found;
 }
 
-/** Remembers them, and forgets some that are old: what is kept follows what is pruned. */
+/** Remembers them, and forgets some that are old. */
 export async function retireKeys(session: SqlSession, retired: readonly RetiredKey[]): Promise<void> {
   if (retired.length === 0) return;
   const table = session.tables.retiredKeys;
@@ -40,6 +41,6 @@ export async function retireKeys(session: SqlSession, retired: readonly RetiredK
     'ON CONFLICT ("key_hash") DO UPDATE SET "base" = excluded."base", "retired_at" = excluded."retired_at" WHERE held."base" <= excluded."base"',
   );
   const before = Math.max(...retired.map(({ at }) => at)) - KEPT_MS;
-  const old = `SELECT "key_hash" FROM ${table} WHERE "retired_at" < ? ORDER BY "retired_at" LIMIT ${FORGOTTEN_AT_ONCE}`;
+  const old = `SELECT "key_hash" FROM ${table} WHERE "retired_at" < ? ORDER BY "retired_at" LIMIT ${Math.max(FORGOTTEN_AT_ONCE, 2 * newest.size)}`;
   await session.run(`DELETE FROM ${table} WHERE "key_hash" IN (${old})`, [before]);
 }
