@@ -26,7 +26,7 @@ const ALLOWED = {
   contracts: ['^lib/errors/', '^lib/domain/task-state\\.ts$'],
   errors: ['^lib/contracts/'],
   // The commands that open a log have the frame of all commands.
-  engines: ['^lib/cli/(arguments|command\\.interface|printable)\\.ts$'],
+  engines: ['^lib/cli/(arguments|command\\.interface)\\.ts$'],
 };
 
 const SHARED = FLOORS.flat().filter((folder) => folder !== 'engines' && folder !== 'cli');

@@ -4,7 +4,7 @@ import { SystemIdSource } from '../primitives/id-source.js';
 import { SystemClock } from '../primitives/system-clock.js';
 import { type CommandName, readArguments, USAGE, UsageError } from './arguments.js';
 import type { Command } from './command.interface.js';
-import { printable, printableLines } from './printable.js';
+import { printable, printableLines } from '../domain/printable.js';
 
 /** Each loaded when it is called for: to load all that any of them needs takes longer than most of them work. */
 const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {

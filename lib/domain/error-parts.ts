@@ -1,3 +1,5 @@
+import { printable } from './printable.js';
+
 /** Errors behind errors: how deep, how many of one, and how many in all are looked at. */
 const MAX_DEPTH = 5;
 const MAX_INNER = 5;
@@ -40,11 +42,17 @@ export function traceOf(thrown: unknown): string {
   return lines(partsOf(thrown), '').join('\n');
 }
 
+/**
+ * The error in one line, then where it came from. Its name and message may hold what a user typed: with its line breaks escaped, none of it
+ * can pass for a line of the log, nor can a terminal be told anything.
+ */
 function stackOf(error: unknown): string {
   const stack = memberOf(error, 'stack');
-  const text = typeof stack === 'string' && stack !== '' ? stack : `${errorNameOf(error)}: ${errorMessageOf(error)}`;
-  return text.length > MAX_STACK_CHARS ? `${text.slice(0, MAX_STACK_CHARS)}…` : text;
+  const frames = typeof stack === 'string' ? stack.slice(0, MAX_STACK_CHARS).split('\n').filter(isFrame) : [];
+  return [`${errorNameOf(error)}: ${errorMessageOf(error)}`.slice(0, MAX_STACK_CHARS), ...frames].map(printable).join('\n');
 }
+
+const isFrame = (line: string): boolean => /^ {4}at /.test(line);
 
 export function errorNameOf(thrown: unknown): string {
   const name = memberOf(thrown, 'name');

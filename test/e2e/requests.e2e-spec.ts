@@ -108,7 +108,7 @@ describe('limits', () => {
   it('hold exactly in a burst, and for the queue also after a restart', async () => {
     const options = {
       executor: { enabled: false },
-      guard: { backpressure: { maxQueuedSize: 7, maxTasksPerWindow: 20, maxTasksPerUserWindow: 3 } },
+      guard: { backpressure: { maxQueuedSize: 7, maxDelayedSize: 5, maxTasksPerWindow: 200, maxTasksPerUserWindow: 3 } },
     };
     const first = await start({}, options);
     const burst = (system: TaskSystem, params: object = {}): Promise<number> =>
@@ -119,9 +119,12 @@ describe('limits', () => {
       accepted([first.submit('echo', { input: 1, userId: 'bob' })]),
     ]);
     expect([alice, bob]).toEqual([3, 1]);
-    expect(await burst(first, { delayMs: 3_600_000 })).toBe(3);
+    // What waits for its time closes the queue to nobody.
+    expect(await burst(first, { delayMs: 3_600_000 })).toBe(5);
+    expect(await burst(first)).toBe(3);
     expect(await burst(first)).toBe(0);
-    expect(first.getStats().guard.rejections).toMatchObject({ user: 47, queue: 97 });
+    // Alice's part of the queue is as large as her window: the queue's refusal is told, since the end of the window would not let her in.
+    expect(first.getStats().guard.rejections).toMatchObject({ user: 0, delayed: 45, queue: 144 });
     const { items } = await first.list();
     await Promise.all(items.slice(0, 2).map((task) => first.cancel(task)));
     expect(await burst(first)).toBe(2);
@@ -129,10 +132,10 @@ describe('limits', () => {
     const second = await start({}, options);
     await eventually(
       () => second.getStats().tasks,
-      ({ queued, delayed }) => queued + delayed === 7,
+      ({ queued, delayed }) => queued === 7 && delayed === 5,
     );
     expect(await burst(second)).toBe(0);
-    await second.cancel(items[4]!);
+    await second.cancel(items[2]!);
     expect(await burst(second)).toBe(1);
   });
 

@@ -150,12 +150,12 @@ describe('A secret of the database', () => {
 });
 
 describe('What users gave', () => {
-  it('is in no line when handlers fail, time out, ignore their signal, or throw what forges a log', async () => {
+  it('is in no line when handlers fail, time out or ignore their signal, and what they throw forges no line of a log', async () => {
     const system = await createTaskSystem(options({ shutdown: { timeoutMs: 0, forceKillTimeoutMs: 20 } }));
     system.defineTask('fail', {
       retry: { maxAttempts: 2, initialDelayMs: 1 },
-      handler: async (input: string) => {
-        throw Object.assign(new Error(`${input} ${FORGERY}`), { code: FORGERY, name: FORGERY });
+      handler: async () => {
+        throw Object.assign(new Error(`failed ${FORGERY}`, { cause: new Error(FORGERY) }), { code: FORGERY, name: FORGERY });
       },
     });
     system.defineTask('hang', { timeoutMs: 20, retry: { maxAttempts: 1 }, handler: () => new Promise(() => undefined) });
@@ -171,7 +171,13 @@ describe('What users gave', () => {
     }
     await refusal(system.submit('fail', { input: { deep: PAYLOAD }, userId: USER, idempotencyKey: `${KEY}fail` }));
     await system.shutdown();
-    expect(said.filter((line) => /hush/.test(line))).toEqual([]);
+    expect(said.filter((line) => /hush-(?!forged)/.test(line))).toEqual([]);
+    const forged = said.filter((line) => line.includes('hush-forged'));
+    expect(forged.length).toBeGreaterThan(1);
+    for (const line of forged.flatMap((text) => text.split('\n'))) {
+      expect(line).not.toMatch(/^\s*\[Nest\]/);
+      expect(line).not.toMatch(/\p{Cc}/u);
+    }
   });
 
   it('is in no line, and in no reason that is kept, when the database refuses a row and quotes it', async () => {

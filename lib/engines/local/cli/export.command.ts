@@ -2,7 +2,7 @@ import { linesOf } from '../wal/entry.codec.js';
 import { surveyLog } from '../wal/repair/log-survey.js';
 import type { CommandContext, CommandResult } from '../../../cli/command.interface.js';
 import { locateLog } from './log-location.js';
-import { printable } from '../../../cli/printable.js';
+import { printable } from '../../../domain/printable.js';
 
 /** Lines as the log has them, control characters as escapes of JSON, of proven frames alone; also of a damaged log, which exit code 1 tells. */
 export async function exportEntries({ fs, args, write }: CommandContext): Promise<CommandResult> {
