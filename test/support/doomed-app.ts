@@ -59,7 +59,12 @@ export class DoomedApp {
    */
   static fork(script: URL, argument: object, arms: readonly Arm[], file: string, prepare?: string): DoomedApp {
     appendFileSync(file, '');
-    const env = { ...process.env, NODE_OPTIONS: `--import=${ACTOR}`, TASKFLOW_FAILPOINTS: JSON.stringify({ file, arms }) };
+    const env = {
+      ...process.env,
+      NODE_OPTIONS: `--import=${ACTOR}`,
+      TASKFLOW_WORKER_NODE_OPTIONS: `--import=${ACTOR}`,
+      TASKFLOW_FAILPOINTS: JSON.stringify({ file, arms }),
+    };
     const shell =
       prepare === undefined
         ? {}

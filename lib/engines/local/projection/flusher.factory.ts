@@ -84,7 +84,10 @@ export class FlusherFactory {
 }
 
 function forkWorker(file: string, cwd: string): ChildProcess {
-  const { NODE_OPTIONS, ...env } = process.env;
+  const { NODE_OPTIONS, ...others } = process.env;
   const execArgv = workerFlags(NODE_OPTIONS, process.execArgv);
+  // What somebody wants in this process on purpose, such as a tracer of its own.
+  const own = process.env['TASKFLOW_WORKER_NODE_OPTIONS'];
+  const env = own === undefined ? others : { ...others, NODE_OPTIONS: own };
   return fork(file, [], { cwd, env, execArgv, serialization: 'advanced', stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
 }
