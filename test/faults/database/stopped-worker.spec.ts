@@ -98,10 +98,15 @@ describe('A flush worker that outlives its parent', () => {
       const { orphan: firing, app } = await orphan(house, stopAt('flush.after-cursor', 4));
       app.tell('load', { ...SLOWLY, databaseGoes: true });
       await house.acks(app);
-      const { flush, eventLog } = await app.ask('stats');
-      // More than a batch comes due while the orphan holds the database. Locked out, not let in beside it.
-      await until('more is in the log', async () => (await app.ask('stats')).eventLog.durableSeq > eventLog.durableSeq + 60);
-      expect((await app.ask('stats')).flush.appliedSeq).toBe(flush.appliedSeq);
+      const { eventLog } = await app.ask('stats');
+      // More than a batch comes due while the orphan holds the database. Locked out, not let in beside it: the cursor is known or not, and stays.
+      const seen = new Set<number>();
+      await until('more is in the log', async () => {
+        const now = await app.ask('stats');
+        if (now.flush.appliedSeq > 0) seen.add(now.flush.appliedSeq);
+        return now.eventLog.durableSeq > eventLog.durableSeq + 60;
+      });
+      expect(seen.size).toBeLessThanOrEqual(1);
       await wake(firing);
       expect(await house.close(app)).toBeGreaterThan(20);
     },
