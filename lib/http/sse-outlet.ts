@@ -9,6 +9,7 @@ interface MessageWriter {
   commitHeaders(): void;
   end(...args: unknown[]): unknown;
   unpipe(destination: unknown): unknown;
+  readonly writableEnded?: boolean;
 }
 interface PipedResponse extends RawResponse {
   on(event: 'pipe' | 'unpipe', listener: (source: unknown) => void): unknown;
@@ -33,6 +34,8 @@ export class SseOutlet {
   /** Seq of the last event that was written. */
   private written: number;
   private isOver = false;
+  /** Why it is over, until that is told. */
+  private why: string | undefined;
   private isPiped = false;
   private isCommitted = false;
   private isCommitDue = false;
@@ -73,10 +76,13 @@ export class SseOutlet {
       if (this.isCommitDue) open();
     };
     const send = (message: MessageEvent, done: () => void): void => {
+      // Nest writes to it until it is told to stop, and what is written behind the end is an error that nobody hears.
+      if (writer.writableEnded === true) return process.nextTick(done);
       this.isCommitted = true; // a message brings its headers with it
       write(message, done);
       if (!this.isOver) return;
       end(); // an interceptor may go on for ever with what is its own
+      this.tell(); // only now, since whoever is told completes the stream, and Nest then ends the response
     };
     const settle = (): void => {
       if (this.isInDoubt && !this.isOver) send(this.breakOff(LOST), () => undefined);
@@ -131,7 +137,13 @@ export class SseOutlet {
 
   private breakOff(why: string): MessageEvent {
     this.isOver = true;
-    this.onBroken(why);
+    this.why = why;
     return this.messages.hint(this.written);
+  }
+
+  private tell(): void {
+    const { why } = this;
+    this.why = undefined;
+    if (why !== undefined) this.onBroken(why);
   }
 }

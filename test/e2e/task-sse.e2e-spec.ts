@@ -301,6 +301,17 @@ describe.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])('@TaskSse on %
     await nobodyIsLeft();
   });
 
+  it('ends the stream of a task that still runs when an interceptor loses its ids, and the process goes on', async () => {
+    await listen(adapter, [(stream) => stream.pipe(map(({ data }: MessageEvent) => ({ data })))]);
+    const key = await submit({ hold: true });
+    for (let time = 0; time < 2; time++) {
+      const text = await (await get(`${key}/events`, { 'last-event-id': '2' })).text();
+      expect(text.trim()).toMatch(/^id: 2\nretry: \d+$/);
+    }
+    expect(log.filter((line) => line.includes('without the id of its event'))).toHaveLength(1);
+    await nobodyIsLeft();
+  });
+
   it('lets an interceptor add messages of its own: the client stays where it is', async () => {
     const pinging: Around = (stream) => merge(stream, interval(20).pipe(map(() => ({ type: 'ping', data: 'x' }))));
     await listen(adapter, [pinging]);
