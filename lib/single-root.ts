@@ -1,4 +1,4 @@
-import type { DynamicModule, Type } from '@nestjs/common';
+import type { DynamicModule, ForwardReference, Type } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { ConfigValidationError } from './errors/config.errors.js';
 
@@ -10,11 +10,8 @@ export function requireSingleRoot(container: ModulesContainer, root: Type<unknow
   const modules = [...container.values()];
   if (modules.filter((module) => module.metatype === root).length < 2) return;
   // By what the modules declare: a global module is among everybody's imports in the container.
-  const importers = modules.flatMap(({ metatype }) =>
-    importsOf(metatype)
-      .filter((each) => isOf(each, root))
-      .map(() => metatype.name),
-  );
+  const seen = new Set<unknown>();
+  const importers = modules.flatMap(({ metatype }) => importersIn(importsOf(metatype), metatype.name, root, seen));
   const where = importers.length < 2 ? [...importers, 'a dynamic module'] : importers;
   throw new ConfigValidationError([
     {
@@ -28,5 +25,17 @@ export function requireSingleRoot(container: ModulesContainer, root: Type<unknow
 
 const importsOf = (type: Type<unknown>): unknown[] => (Reflect.getMetadata('imports', type) as unknown[] | undefined) ?? [];
 
-const isOf = (imported: unknown, root: Type<unknown>): boolean =>
-  imported === root || (typeof imported === 'object' && imported !== null && (imported as Partial<DynamicModule>).module === root);
+/** Who imports the root: this importer, or dynamic modules that it imports, whose own imports no metadata tells of. */
+function importersIn(imports: readonly unknown[], importer: string, root: Type<unknown>, seen: Set<unknown>): string[] {
+  return imports.flatMap((each) => {
+    const imported = forwarded(each);
+    if (typeof imported !== 'object' || imported === null) return imported === root ? [importer] : [];
+    const { module, imports: its } = imported as Partial<DynamicModule>;
+    if (module === root) return [importer];
+    if (module === undefined || !Array.isArray(its) || seen.has(imported)) return [];
+    seen.add(imported);
+    return importersIn(its, module.name, root, seen);
+  });
+}
+
+const forwarded = (imported: unknown): unknown => (imported as Partial<ForwardReference> | undefined)?.forwardRef?.() ?? imported;

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Inject, Injectable, Module, type ModuleMetadata, Scope, type Type } from '@nestjs/common';
+import { forwardRef, Inject, Injectable, Module, type ModuleMetadata, Scope, type Type } from '@nestjs/common';
 import { type ContextId, ContextIdFactory, type HostComponentInfo, LazyModuleLoader, REQUEST } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
@@ -375,6 +375,9 @@ describe('TaskflowModule.forRoot', () => {
     expect(await refusal(a(), b())).toMatch(/imported twice, by Billing and by Mailing/);
     expect(await refusal(forRoot(), a())).toMatch(/imported twice, by AppModule and by Billing/);
     expect(await refusal(forRoot(), moduleOf({ imports: [TaskflowModule] }, 'Habit'))).toMatch(/by AppModule and by Habit/);
+    const dynamic = { module: moduleOf({}, 'Reports'), imports: [forRoot()] };
+    expect(await refusal(a(), dynamic)).toMatch(/imported twice, by Reports and by Billing/);
+    expect(await refusal(forRoot(), moduleOf({ imports: [forwardRef(() => dynamic)] }, 'Between'))).toMatch(/by AppModule and by Reports/);
     expect(await refusal(TaskflowModule)).toMatch(/import TaskflowModule\.forRoot\(\), once/);
   });
 
