@@ -104,9 +104,11 @@ export class TaskSystem {
     items: readonly SubmitParams<InputOf<N>>[],
   ): Promise<readonly Task<InputOf<N>, ResultOf<N>>[]>;
   async submitMany(handler: Type<TaskHandler> | string, items: readonly SubmitParams<unknown>[]): Promise<readonly Task[]> {
-    await this.readiness.waitToAccept(this.executor.isInsideRun);
+    // Asked once, and here: what is called later need not be seen on the stack any more.
+    const { isInsideRun } = this.executor;
+    await this.readiness.waitToAccept(isInsideRun);
     try {
-      return await this.many.submit(this.handlerOf(handler), items);
+      return await this.many.submit(this.handlerOf(handler), items, isInsideRun);
     } catch (error) {
       throw this.misuse.seen(error);
     }
@@ -215,8 +217,9 @@ export class TaskSystem {
   }
 
   private async submitWhenReady(handler: Type<TaskHandler> | string, params: SubmitParams<unknown>): Promise<Task> {
-    await this.readiness.waitToAccept(this.executor.isInsideRun);
-    return await this.intake.submit(this.handlerOf(handler), params);
+    const { isInsideRun } = this.executor;
+    await this.readiness.waitToAccept(isInsideRun);
+    return await this.intake.submit(this.handlerOf(handler), params, isInsideRun);
   }
 
   private handlerOf(handler: Type<TaskHandler> | string): RegisteredHandler {

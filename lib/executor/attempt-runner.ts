@@ -4,19 +4,19 @@ import type { TaskHistory } from '../contracts/task-history.interface.js';
 import { encodeJson } from '../domain/json-encoding.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import { comeAgainOf } from './come-again.js';
-import type { InterceptorChain } from '../handlers/interceptor-chain.js';
+import { type InterceptorChain, isInsideInterceptor } from '../handlers/interceptor-chain.js';
 import { INTERRUPTED, isGenerator, pump } from './generator-pump.js';
 import { isThenable, validateInput } from './input-validation.js';
 import type { Settlement } from './outcome-decision.js';
 import { isShutdownRefusal } from './shutdown-refusal.js';
 import { RecoveryRunContext, TaskRunContext } from './task-context.js';
-import { callingFile, isCalledFrom } from './called-from.js';
+import { callingFile, isCalledFrom } from '../primitives/called-from.js';
 import type { RunSurroundings, TaskRun } from './task-run.js';
 
 const HERE = callingFile();
 
-/** True in what a handler calls, and in what it awaits. */
-export const isInsideHandler = (): boolean => isCalledFrom(HERE, 'callHandler');
+/** True in what a handler or an interceptor of its attempt calls, and in what they await. */
+export const isInsideAttempt = (): boolean => isCalledFrom(HERE, 'callHandler') || isInsideInterceptor();
 
 const SILENT: Settlement = { kind: 'silent' };
 

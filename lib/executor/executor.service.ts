@@ -11,7 +11,7 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError } from '../errors/execution.errors.js';
-import { AttemptRunner, isInsideHandler } from './attempt-runner.js';
+import { AttemptRunner, isInsideAttempt } from './attempt-runner.js';
 import { ExecutionCounters } from './execution-counters.js';
 import { ExecutionEnvironment } from './execution-environment.js';
 import { InterceptorChain } from '../handlers/interceptor-chain.js';
@@ -107,7 +107,7 @@ export class ExecutorService {
 
   /** True where a run calls, as far as it can be seen; false when none is under way. To be asked while it stops. */
   get isInsideRun(): boolean {
-    return this.runs.size > 0 && isInsideHandler();
+    return this.runs.size > 0 && isInsideAttempt();
   }
 
   /** A slot for a task that starts in the frame of its own `created`; null when it has to queue. Release it, or `launch`. */

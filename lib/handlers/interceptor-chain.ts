@@ -1,6 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import type { TaskAttempt } from '../contracts/task-handler.interface.js';
+import { callingFile, isCalledFrom } from '../primitives/called-from.js';
 import type { TaskInterceptor } from './task-interceptor.decorator.js';
+
+const HERE = callingFile();
+
+/** True in what an interceptor calls, and in what it awaits. */
+export const isInsideInterceptor = (): boolean => isCalledFrom(HERE, 'enter');
 
 /** One interceptor of the chain. */
 export interface InterceptorLink {
@@ -47,5 +53,7 @@ async function enter(
     return result;
   };
   const made = link.instance(() => attempt);
-  return (await made).intercept(attempt, next);
+  const interceptor = await made;
+  // Awaited, so that the stack of what it calls leads here.
+  return await interceptor.intercept(attempt, next);
 }

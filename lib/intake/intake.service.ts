@@ -34,10 +34,11 @@ export class IntakeService {
 
   /**
    * The task as of its `created` event, or the existing task of the same key.
+   * @param isFromRun a running task asks, as was seen already; else it is looked for where it matters.
    * @throws ValidationError at once for what is wrong with the call itself; the promise rejects with the rest.
    */
-  submit(handler: RegisteredHandler, params: SubmitParams<unknown>): Promise<Task> {
-    const submission = this.creation.encode(handler, params);
+  submit(handler: RegisteredHandler, params: SubmitParams<unknown>, isFromRun = false): Promise<Task> {
+    const submission = this.creation.encode(handler, params, isFromRun);
     if (submission.key === null && handler.input === undefined && handler.schema === undefined)
       return this.create(submission) as Promise<Task>;
     return this.submitChecked(submission);
@@ -89,8 +90,8 @@ export class IntakeService {
    * @returns undefined: the task that was to give its key up was retried or pruned meanwhile.
    */
   private async create(submission: Submission, value?: unknown, reservation?: KeyReservation): Promise<Task | undefined> {
-    const { handler, request } = submission;
-    this.creation.refuseWhenStopping(false);
+    const { handler, request, isFromRun } = submission;
+    this.creation.refuseWhenStopping(false, isFromRun);
     let slot = this.creation.reserve(submission);
     this.creation.begin();
     let ticket: AdmissionTicket | undefined;
@@ -98,7 +99,7 @@ export class IntakeService {
       ticket = await this.guard.admit(request.userId, entryOf(request, this.creation.isDelayed(request), slot), request.isTrusted);
       if (slot === null && request.waitForSlot) slot = await this.waitForSlot(handler.name, request.userId, ticket);
       // The slot may have been granted in the very turn of the stop.
-      this.creation.refuseWhenStopping(slot !== null);
+      this.creation.refuseWhenStopping(slot !== null, isFromRun);
       if (slot !== null && this.creation.isLate(request)) {
         // It expired while it waited for its slot. It is created, since nothing else could tell of it, and never starts.
         slot.release();

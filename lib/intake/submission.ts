@@ -15,6 +15,8 @@ export interface Submission {
   readonly input: string;
   readonly key: string | null;
   readonly inputHash: string | null;
+  /** A running task asks, which may go on while the system stops. */
+  readonly isFromRun: boolean;
 }
 
 /** Whether `keyReuse` lets a new task have the key of this one. Never of one that may still do something. */

@@ -48,11 +48,11 @@ export class SubmitMany {
   ) {}
 
   /** @throws what `submit` throws; a ValidationError names the item. Then nothing was created. */
-  async submit(handler: RegisteredHandler, items: readonly SubmitParams<unknown>[]): Promise<readonly Task[]> {
+  async submit(handler: RegisteredHandler, items: readonly SubmitParams<unknown>[], isFromRun: boolean): Promise<readonly Task[]> {
     if (!Array.isArray(items)) throw new ValidationError('items', 'must be an array of parameters as submit takes them');
     if (items.length > MAX_ITEMS) throw new ValidationError('items', `must have at most ${MAX_ITEMS} members, got ${items.length}`);
     const submissions = items.map((params, at) => {
-      const submission = named(at, () => this.creation.encode(handler, params));
+      const submission = named(at, () => this.creation.encode(handler, params, isFromRun));
       if (submission.request.waitForSlot) throw new ValidationError(`items[${at}].waitForSlot`, 'is for submit: many tasks wait as tasks');
       return submission;
     });
@@ -124,7 +124,8 @@ export class SubmitMany {
   }
 
   private async create(fresh: readonly NewTask[]): Promise<Map<number, Task> | undefined> {
-    this.creation.refuseWhenStopping(false);
+    const { isFromRun } = fresh[0]!.submission;
+    this.creation.refuseWhenStopping(false, isFromRun);
     const places = this.places(fresh);
     this.creation.begin();
     let tickets: AdmissionTicket[] = [];
@@ -136,7 +137,10 @@ export class SubmitMany {
           isTrusted: request.isTrusted,
         })),
       );
-      this.creation.refuseWhenStopping(places.some(({ slot }) => slot !== null));
+      this.creation.refuseWhenStopping(
+        places.some(({ slot }) => slot !== null),
+        isFromRun,
+      );
       const tasks = await this.append(fresh, places);
       if (tasks === undefined) {
         this.giveBack(tickets, places);

@@ -68,17 +68,17 @@ export class TaskCreation {
   }
 
   /** @throws ShuttingDownError once the system stops, unless a running task asks; with a slot, also then. */
-  refuseWhenStopping(withSlot: boolean): void {
+  refuseWhenStopping(withSlot: boolean, isFromRun: boolean): void {
     const { signal } = this.stopping;
-    if (signal.aborted && (withSlot || !this.executor.isInsideRun)) signal.throwIfAborted();
+    if (signal.aborted && (withSlot || !(isFromRun || this.executor.isInsideRun))) signal.throwIfAborted();
   }
 
   /** @throws ValidationError naming the first field at fault. */
-  encode(handler: RegisteredHandler, params: SubmitParams<unknown>): Submission {
+  encode(handler: RegisteredHandler, params: SubmitParams<unknown>, isFromRun: boolean): Submission {
     const request = parseSubmit(params, handler, this.clock.now());
     const input = encodeJson(params.input ?? null, this.inputLimits);
     const key = request.key ?? (handler.idempotency === 'input' ? derivedKey(handler.name, input, request.userId) : null);
-    return { handler, request, input, key, inputHash: key === null ? null : inputHash(input) };
+    return { handler, request, input, key, inputHash: key === null ? null : inputHash(input), isFromRun };
   }
 
   isDelayed({ runAt }: SubmitRequest): boolean {

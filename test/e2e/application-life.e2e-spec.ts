@@ -12,6 +12,7 @@ import {
   TaskflowModule,
   type TaskflowOptionsInput,
   TaskHandler,
+  TaskInterceptor,
   TaskSystem,
 } from 'nestjs-taskflow';
 import { eventually, TestFolder } from '../support/task-system.js';
@@ -308,6 +309,62 @@ describe('a task that runs while the application closes', () => {
     system = systemOf(await start(metadata));
     expect(await system.getStatus(task)).toMatchObject({ status: 'completed', fence: 1 });
     expect(await system.result({ taskId: (await system.result(task)) as Task['id'] })).toBe('of a generator');
+  });
+
+  it('submits by promises that it hands on, and from its interceptors', async () => {
+    let system!: TaskSystem;
+    const stopping = (): Promise<unknown> =>
+      eventually(
+        () => system.getStats().status,
+        (status) => status === 'stopping',
+      );
+    const note = (input: string): Promise<Task> => system.submit(Note, { input });
+    @TaskHandler('hands on', { retry: { maxAttempts: 1 } })
+    class HandsOn {
+      handle = (_: unknown, ctx: TaskContext): Promise<string> =>
+        ctx
+          .progress('begun')
+          .then(stopping)
+          .then(() => note('chained'))
+          .then(() => this.returned())
+          .then(() => 'ended');
+      private readonly returned = async (): Promise<Task> => {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        return note('returned');
+      };
+    }
+    @TaskInterceptor({ order: 1 })
+    class Outer {
+      async intercept({ task }: { task: Task }, next: () => Promise<unknown>): Promise<unknown> {
+        const result = await next();
+        if (task.name === 'hands on') await note('of the outer one');
+        return result;
+      }
+    }
+    @TaskInterceptor({ order: 2 })
+    class Inner {
+      intercept = ({ task }: { task: Task }, next: () => Promise<unknown>): Promise<unknown> =>
+        next().then(async (result) => {
+          if (task.name === 'hands on') await note('of the inner one');
+          return result;
+        });
+    }
+    const metadata = { imports: [forRoot()], providers: [Note, HandsOn, Outer, Inner] };
+    const app = await start(metadata);
+    system = systemOf(app);
+    const task = await system.submit(HandsOn, { input: null });
+    await eventually(
+      () => system.getStatus(task),
+      (state) => state!.lastSeq === 3,
+    );
+    await app.close();
+    system = systemOf(await start(metadata));
+    expect(await system.getStatus(task)).toMatchObject({ status: 'completed', fence: 1, result: 'ended' });
+    await eventually(
+      () => story.length,
+      (runs) => runs === 4,
+    );
+    expect(story.sort()).toEqual(['run chained', 'run of the inner one', 'run of the outer one', 'run returned']);
   });
 
   it.each(['as it is', 'as a cause', 'among others'])('burns no attempt by what the shutdown refuses it, thrown %s', async (how) => {
