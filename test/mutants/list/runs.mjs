@@ -112,6 +112,22 @@ export const RUN_MUTANTS = [
     ],
   },
   {
+    id: 'forget-numbers-of-pruned-key',
+    promise: 'P4',
+    breaks: 'After a crash the next task of a pruned key numbers its events as the pruned one did, and an old position lands amid them.',
+    file: 'lib/engines/local/ledger/task-head.ts',
+    edits: [
+      [
+        'if (after === null && this.durable !== null) this.nextKeyBase',
+        'if (after === undefined && this.durable !== null) this.nextKeyBase',
+      ],
+    ],
+    test: [
+      'test/unit/system/key-on-its-way.spec.ts',
+      'keeps its place in the numbers when its task is pruned, and the process dies before that is flushed',
+    ],
+  },
+  {
     id: 'start-after-expiry',
     promise: 'P6',
     breaks: 'A task that expired while it waited is started when its turn comes before anybody looked.',

@@ -169,6 +169,8 @@ for (const { name, available, create } of DATABASES) {
       script.created(heir, { key: `heirloom-${old}` });
       await flush(script, cursor);
       expect(await state(old)).toBeUndefined();
+      // A position in the stream of `old` is never one of its heir's.
+      expect(await store.keyBases([`n:heirloom-${old}`])).toEqual(new Map([[`n:heirloom-${old}`, 4]]));
       expect(await store.entriesAfter(old, 0, 10)).toEqual([]);
       expect(await store.deadEntryCount(script.logId)).toBe(0);
       expect((await store.findByKeys([`n:heirloom-${old}`])).get(`n:heirloom-${old}`)?.id).toBe(heir);

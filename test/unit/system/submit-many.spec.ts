@@ -1,6 +1,8 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { TASK_STORE } from '../../../lib/config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
+import type { TaskStore } from '../../../lib/contracts/task-store.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { HandDrivenWork } from '../../support/hand-driven-work.js';
 import { WholeSystem } from '../../support/whole-system.js';
@@ -109,6 +111,20 @@ describe('submitMany', () => {
     const tasks = await many(items);
     expect(frames() - before).toBe(1);
     expect([tasks[0]!.id === old!.id, tasks[1]!.id === old!.id, tasks[2]!.id === tasks[1]!.id]).toEqual([true, false, true]);
+  });
+
+  it('asks the database for the tasks whose keys it takes over together, not one after the other', async () => {
+    await open();
+    const items = inputs(50).map((item, n) => ({ ...item, idempotencyKey: `k${n}`, delayMs: 3_600_000 }));
+    const old = await many(items);
+    await house.until(Promise.all(old.map((task) => house.system.cancel(task, { userId: 'ann' }))));
+    await house.flushed();
+    expect(house.overlay.get(old[0]!.id)).toBeUndefined();
+    const asked = jest.spyOn(house.get<TaskStore>(TASK_STORE), 'findByIds');
+    const tasks = await many(items.map((item) => ({ ...item, keyReuse: 'ended' as const })));
+    expect(new Set([...old, ...tasks].map(({ id }) => id)).size).toBe(100);
+    expect(asked.mock.calls.flatMap(([ids]) => ids).length).toBeGreaterThanOrEqual(50);
+    expect(asked.mock.calls.length).toBeLessThan(10);
   });
 
   it('never waits for another call that wants the same keys', async () => {

@@ -1,6 +1,7 @@
 import { inChunks, insertRows } from '../../../repository/multi-row.js';
 import type { RowReader, SqlSession } from '../../../repository/sql-session.interface.js';
-import { keyHash } from '../../../domain/task-key.js';
+import { keyHash, scopedKey } from '../../../domain/task-key.js';
+import { nextKeyBase, type TaskState } from '../../../domain/task-state.js';
 
 /** A key whose task was pruned. */
 export interface RetiredKey {
@@ -25,6 +26,12 @@ export async function readKeyBases(session: RowReader, scopedKeys: readonly stri
     for (const row of await session.rows(sql, hashes)) found.set(keys.get(row['key_hash'] as string)!, Number(row['base']));
   });
   return found;
+}
+
+/** Of a quarantined task that is pruned: no key, or given to a newer task, nothing. */
+export function retiredKeyOf(task: TaskState, at: number): RetiredKey[] {
+  if (task.key === null || task.supersededBy !== null) return [];
+  return [{ keyHash: keyHash(scopedKey(task.id, task.userId, task.key)), base: nextKeyBase(task), at }];
 }
 
 /** Remembers them, and forgets some that are old. */

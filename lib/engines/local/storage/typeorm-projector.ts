@@ -8,6 +8,7 @@ import type { DatabaseConnection } from '../../../repository/database.connection
 import { quarantinedTasks, writeDeadEntries } from './rejected/dead-entry-rows.js';
 import { CursorMovedError, FencedWriterError } from './flush.errors.js';
 import { encodeProjection, foldedStates, loadRows, writeProjection } from './projection-rows.js';
+import { retiredKeyOf, retireKeys } from './retired-keys.js';
 import type { ProjectionReport } from '../../../repository/repository.ports.js';
 import type { SqlSession } from '../../../repository/sql-session.interface.js';
 import { deleteQuarantined, MOST_ROWS_PER_DELETION } from './task-deletion.js';
@@ -147,8 +148,25 @@ export class TypeOrmProjector implements Projector {
     const asked = entries.filter((entry) => entry.type === 'pruned' && followers.has(entry.taskId)).map((entry) => entry.taskId as string);
     const states = await foldedStates(session, [...new Set(asked)], entries, batch.logId);
     const gone = [...states].filter(([, state]) => state === null).map(([id]) => id);
+    await this.retire(session, batch.logId, entries, new Set(gone));
     await deleteQuarantined(session, gone, this.deletedAtOnce);
     return new Set(gone);
+  }
+
+  /** Where the next task of a key begins to number is in the task as it was last: folded up to its end. */
+  private async retire(session: SqlSession, home: string, entries: readonly LogEntry[], gone: ReadonlySet<string>): Promise<void> {
+    if (gone.size === 0) return;
+    const [ends, lives] = [new Map<string, number>(), [] as LogEntry[]];
+    for (const entry of entries) {
+      if (!gone.has(entry.taskId)) continue;
+      if (entry.type === 'pruned') ends.set(entry.taskId, entry.at);
+      else lives.push(entry);
+    }
+    const before = await foldedStates(session, [...gone], lives, home);
+    await retireKeys(
+      session,
+      [...before].flatMap(([id, task]) => (task === null ? [] : retiredKeyOf(task, ends.get(id)!))),
+    );
   }
 
   /** Halves the tasks, in transactions that are rolled back, until each that fails stands alone. */
