@@ -176,6 +176,28 @@ describe.each([
   });
 });
 
+describe('A repaired log that lost its first entries', () => {
+  it.each([
+    ['of which the database had nothing', UNFLUSHED],
+    ['of which the database had all', {}],
+  ])('opens, %s: with it, without it, and beside a fresh one', async (_label, more) => {
+    const first = await open(more);
+    const [, sound] = [await run(first, 'a'), await run(first, 'b')];
+    if (more !== UNFLUSHED) await caughtUp(first);
+    await first.shutdown({ force: true });
+    await damage('"input":"a"');
+    await repair();
+    for (const where of [UNFLUSHED, AWAY, {}, { repository: { type: 'custom', repository: new MemoryTaskRepository() } }]) {
+      const system = await open(where);
+      expect(await system.getStatus(sound)).toMatchObject({ status: 'completed', result: 'b is done' });
+      expect((await follow(system, sound, 0)).end).toBeUndefined();
+      await run(system, 'c');
+      if (where !== UNFLUSHED && where !== AWAY) await caughtUp(system);
+      await system.shutdown({ force: true });
+    }
+  });
+});
+
 describe('A repaired log beside a custom repository', () => {
   it('opens and is flushed: the repository is never given a gap, and what others do goes on', async () => {
     const repository = new MemoryTaskRepository();

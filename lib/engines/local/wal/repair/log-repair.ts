@@ -68,6 +68,8 @@ export class LogRepair {
       });
       await rewriter.finish(Math.max(this.survey.lastSeq, this.appliedSeq));
       const rewritten = segments.slice(start).map(({ file }) => file);
+      // What the database has of a lost beginning stays in it.
+      if (this.appliedSeq > 0) markAfter ??= rewriter.beginning;
       const plan = { logId, damaged: this.damaged, rewritten, lost: rewriter.lost, markBefore, markAfter };
       if (isReal) {
         await beforeSwap(plan);

@@ -5,6 +5,10 @@ import { discardSegmentFile, openSegmentFile, type OpenSegmentFile } from '../se
 import { type LogFolder, writeFully } from '../log-folder.js';
 import type { RawFrame } from '../segment-reader.js';
 import { Segment } from '../segment.js';
+import { timeOf } from '../entry.codec.js';
+
+/** A segment that no damaged one is the source of. */
+const NO_SOURCE = -1;
 
 /**
  * Proven frames, written again as a chain without a break: same entries, same frames, same generations, but for a file that calls itself
@@ -15,6 +19,8 @@ export class SegmentRewriter {
   /** Finished and synced, under their temporary names. */
   readonly staged: { readonly temporaryPath: string; readonly first: number }[] = [];
   readonly lost: (readonly [number, number])[] = [];
+  /** The frame that stands for a beginning of the log that is lost. */
+  beginning: FrameMark | undefined;
   private current: { segment: Segment; file: OpenSegmentFile | null; source: number } | undefined;
   private chain = NO_CRC;
   private gen = 0;
@@ -38,7 +44,23 @@ export class SegmentRewriter {
 
   async add(frame: RawFrame, source: number): Promise<FrameMark> {
     const follows = frame.firstSeq === this.lastSeq + 1;
+    if (!follows) this.lost.push([this.lastSeq + 1, frame.firstSeq - 1]);
+    if (!follows && this.lastSeq === 0) await this.standIn(frame);
     if (this.current === undefined || this.current.source !== source || !follows) await this.begin(frame.firstSeq, frame.gen, source);
+    return this.append(frame);
+  }
+
+  /**
+   * A log of which nothing was flushed begins with entry 1: one that begins later has lost files, or has nothing to do with its database.
+   * Where a repair lost the beginning, an entry of type `gap` is entry 1, so that the log opens beside any database, and without one.
+   */
+  private async standIn({ gen, body }: RawFrame): Promise<void> {
+    await this.begin(1, gen, NO_SOURCE);
+    const line = `{"s":1,"e":"gap","t":"","at":${timeOf(body)},"a":0,"f":0,"o":""}\n`;
+    this.beginning = await this.append({ firstSeq: 1, count: 1, body: Buffer.from(line, 'latin1') });
+  }
+
+  private async append(frame: Pick<RawFrame, 'firstSeq' | 'count' | 'body'>): Promise<FrameMark> {
     const { segment, file } = this.current!;
     const prefix = framePrefix(segment.gen, frame.firstSeq, frame.count, frame.body.length, segment.chain);
     const crc = frameCrc(prefix, frame.body, segment.salt);
@@ -53,7 +75,8 @@ export class SegmentRewriter {
   async finish(endSeq: number): Promise<void> {
     await this.seal();
     if (endSeq <= this.lastSeq) return;
-    await this.begin(endSeq + 1, this.gen, -1);
+    this.lost.push([this.lastSeq + 1, endSeq]);
+    await this.begin(endSeq + 1, this.gen, NO_SOURCE);
     await this.seal();
   }
 
@@ -67,7 +90,6 @@ export class SegmentRewriter {
     const gen = Math.max(this.gen, ownGen);
     const gap = [this.lastSeq + 1, first - 1] as const;
     const isHole = gap[1] >= gap[0];
-    if (isHole) this.lost.push(gap);
     const header: Omit<SegmentHeader, 'v'> = { logId: this.logId, gen, first, prev: this.chain, ...(isHole ? { gap } : {}) };
     this.gen = gen;
     if (this.isReal) {
