@@ -38,7 +38,10 @@ export interface TaskRepository {
   executeBatch(entries: readonly EventLogEntry[]): Promise<void>;
   findById(taskId: TaskId): Promise<Task | null>;
   findByIdempotencyKey(scopedKey: IdempotencyKey): Promise<Task | null>;
-  /** Unfinished tasks whose last heartbeat (or creation) is at least `threshold` ms ago; 0 gives every unfinished task, queued and delayed included. */
+  /**
+   * Unfinished tasks whose last heartbeat (or creation) is at least `threshold` ms ago; 0 gives every unfinished task, queued and delayed
+   * included. Compare no times for 0: a task that was made before the clock was set back is "newer" than now, and must be given, too.
+   */
   findStaleTasks(threshold: number): Promise<Task[]>;
   getEvents(taskId: TaskId): Promise<StoredEvent[]>;
   healthCheck(): Promise<boolean>;

@@ -105,6 +105,17 @@ describe('A custom repository that neither answers nor fails', () => {
     expect(repository.calls.filter((call) => call === member)).toHaveLength(2);
   });
 
+  it.each(['getEvents', 'findStaleTasks'] as const)('has a read refused, by name, that is answered with no array: %s', async (member) => {
+    const { store, repository, script } = setUp();
+    await store.open();
+    const [, read] = READS.find(([name]) => name === member)!;
+    for (const answer of [undefined, null, 'none'])
+      await expect(((repository[member] = async () => answer as never), read(store, script.logId))).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining(`${member}() answered with`) as unknown,
+      });
+  });
+
   it('refuses sooner while it is known to be silent, and waits its whole time again after a late answer', async () => {
     const { store, repository, clock, refusalOf } = setUp();
     await store.open();

@@ -71,6 +71,29 @@ describe('A database that neither answers nor fails', () => {
     expect(house.shared.rows.tasks.get(task.id)!.status).toBe('completed');
   });
 
+  it('does not hold up a start or a stop when only its unfinished tasks stay untold; they are taken up when it tells', async () => {
+    build();
+    await house.start();
+    const waiting = await house.until(house.system.submit('work', { input: 'old', delayMs: 5_000 }));
+    await house.flushed();
+    await house.stop();
+    let tell = (): void => undefined;
+    const told = new Promise<void>((resolve) => (tell = resolve));
+    house.shared.onUnfinished = () => told;
+    await house.start();
+    expect(aboutTheDatabase()[0]).toMatch(/did not tell of the unfinished tasks within 15 s/);
+    expect(statusNow()).toBe('degraded');
+    const task = await house.until(house.system.submit('work', { input: 'new' }));
+    work.run(task.id).resolve(1);
+    await house.stop();
+    await house.start();
+    house.shared.onUnfinished = undefined;
+    tell();
+    await house.run(100_000);
+    expect([statusNow(), work.runs.has(waiting.id)]).toEqual(['running', true]);
+    work.run(waiting.id).resolve(1);
+  });
+
   it('is one warning when it begins, one a minute, and one line when it is over', async () => {
     build({ flush: { flushIntervalMs: 50 } });
     await house.start();

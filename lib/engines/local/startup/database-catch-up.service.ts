@@ -12,11 +12,16 @@ import { TailRestore } from '../ledger/tail-restore.service.js';
 import { FlushService } from '../projection/flush.service.js';
 import { DatabaseOutage } from '../storage/database-outage.service.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
+import { settleWithin } from '../../../primitives/settle-within.js';
 import { Homecoming } from './homecoming.service.js';
 import { RecoveryService } from './recovery.service.js';
 
 /** How often a start without a database looks for it. */
 const RETRY_MS = 1_000;
+/** What a start waits for the running tasks that only rows tell of: a custom repository gives all of them in one answer, which may not come. */
+const PATIENCE_MS = 15_000;
+/** What a stop waits for a reading that is under way. */
+const STOP_MS = 5_000;
 
 /** What only the database knows, taken up at the start, or as soon as the database answers: the log's place in it, running tasks, waiting ones. */
 @Injectable()
@@ -27,9 +32,11 @@ export class DatabaseCatchUp {
   private recovered = false;
   private queued = false;
   private log: OpenedLog | undefined;
+  /** One at a time: the start may have stopped to wait for it. */
+  private recovering: Promise<void> | undefined;
 
   constructor(
-    @Inject(CLOCK) clock: Clock,
+    @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: LoggerService,
     private readonly readiness: Readiness,
     private readonly eventLog: EventLogService,
@@ -69,12 +76,17 @@ export class DatabaseCatchUp {
     }
   }
 
-  /** The running tasks that only rows tell of, where the database is there. */
+  /** The running tasks that only rows tell of, where the database is there, and tells in time: else they are taken up beside the work. */
   async recover(): Promise<void> {
     if (!this.attached) return;
-    await this.recoverRows().catch((error: unknown) => {
-      if (!isAway(error)) throw error;
-    });
+    let isAnswered = false;
+    let failure: unknown;
+    const rows = this.recoverRows()
+      .catch((error: unknown) => void (failure = error))
+      .finally(() => (isAnswered = true));
+    await settleWithin(this.clock, PATIENCE_MS, rows);
+    if (failure !== undefined && !isAway(failure)) throw failure;
+    if (!isAnswered) this.outage.away('start', `It did not tell of the unfinished tasks within ${PATIENCE_MS / 1000} s`);
   }
 
   /** Reads what could not be read yet, turn by turn, beside the work. */
@@ -84,7 +96,7 @@ export class DatabaseCatchUp {
   }
 
   stop(): Promise<void> {
-    return this.loop.stop();
+    return settleWithin(this.clock, STOP_MS, this.loop.stop());
   }
 
   private async attachTo(log: OpenedLog): Promise<FlushCursor | null> {
@@ -95,7 +107,12 @@ export class DatabaseCatchUp {
     return cursor;
   }
 
-  private async recoverRows(): Promise<void> {
+  private recoverRows(): Promise<void> {
+    this.recovering ??= this.takeUpRows().finally(() => (this.recovering = undefined));
+    return this.recovering;
+  }
+
+  private async takeUpRows(): Promise<void> {
     while (this.tail.incomplete) await this.recovery.takeUpKnown(await this.tail.resolveOrphans());
     await this.recovery.recoverRows();
     this.recovered = true;

@@ -76,6 +76,7 @@ export class RecoveryService {
   private async eachPage(status: 'running' | 'created'): Promise<void> {
     for (let after: { at: number; id: string } | null = null; !this.stopped;) {
       const page: TaskState[] = await this.store.unfinished(this.log.logId, status, after, PAGE);
+      if (this.stopped) return; // the answer came too late: the next start asks again
       await this.takeUp(page.map((row) => this.newest(row)).filter((state) => state !== null));
       const last = page[page.length - 1];
       if (last === undefined || page.length < PAGE) return;

@@ -2,6 +2,7 @@ import type { IdempotencyKey, TaskId } from '../../../../contracts/ids.js';
 import type { StoredEvent } from '../../../../contracts/task-event.interface.js';
 import type { EventLogEntry, TaskRepository } from '../../../../contracts/task-repository.interface.js';
 import type { Task } from '../../../../contracts/task.interface.js';
+import { RepositoryError } from '../../../../errors/storage.errors.js';
 import { CALL_LIMIT_MS } from '../../../../repository/statement-limits.js';
 import type { StorageWatch } from '../../../../repository/storage-watch.js';
 
@@ -25,9 +26,10 @@ export class LimitedRepository implements TaskRepository {
     private readonly watch: StorageWatch,
   ) {
     if (own.findActive !== undefined) this.findActive = (cursor, limit) => this.ask(() => own.findActive!(cursor, limit));
-    if (own.getEventsAfter !== undefined) this.getEventsAfter = (id, seq, limit) => this.ask(() => own.getEventsAfter!(id, seq, limit));
+    if (own.getEventsAfter !== undefined)
+      this.getEventsAfter = (...page) => this.askForAll('getEventsAfter', () => own.getEventsAfter!(...page));
     if (own.list !== undefined) this.list = (options) => this.ask(() => own.list!(options));
-    if (own.findEnded !== undefined) this.findEnded = (before, limit) => this.ask(() => own.findEnded!(before, limit));
+    if (own.findEnded !== undefined) this.findEnded = (before, limit) => this.askForAll('findEnded', () => own.findEnded!(before, limit));
   }
 
   async initialize(): Promise<void> {
@@ -47,11 +49,11 @@ export class LimitedRepository implements TaskRepository {
   }
 
   findStaleTasks(threshold: number): Promise<Task[]> {
-    return this.ask(() => this.own.findStaleTasks(threshold), SCAN_LIMIT_MS);
+    return this.askForAll('findStaleTasks', () => this.own.findStaleTasks(threshold), SCAN_LIMIT_MS);
   }
 
   getEvents(taskId: TaskId): Promise<StoredEvent[]> {
-    return this.ask(() => this.own.getEvents(taskId));
+    return this.askForAll('getEvents', () => this.own.getEvents(taskId));
   }
 
   healthCheck(): Promise<boolean> {
@@ -62,7 +64,18 @@ export class LimitedRepository implements TaskRepository {
     return this.ask(() => this.own.close(), CLOSE_LIMIT_MS);
   }
 
+  private askForAll<T>(member: keyof TaskRepository, call: () => Promise<T[]>, limitMs?: number): Promise<T[]> {
+    return this.ask(async () => arrayOf(member, await call()), limitMs);
+  }
+
   private ask<T>(call: () => Promise<T>, limitMs: number = CALL_LIMIT_MS): Promise<T> {
     return this.watch.ask(limitMs, call);
   }
+}
+
+/** An answer that is none of what was asked for is no word on what there is. */
+function arrayOf<T>(member: string, answer: T[]): T[] {
+  if (Array.isArray(answer)) return answer;
+  const got = answer === null ? 'null' : typeof answer;
+  throw new RepositoryError('UNAVAILABLE', `The custom repository's ${member}() answered with ${got}, where an array is expected.`);
 }
