@@ -50,6 +50,11 @@ describe('a process without a free file descriptor', () => {
     expect(taken).toBeGreaterThan(10);
     // Its flush worker dies, and another one cannot be started.
     await app.ask('killFlushWorker');
+    await eventually(
+      () => app.ask('stats'),
+      (answer) => answer['stats'].flush.workerPid === null,
+    );
+    await app.ask('exhaust'); // what the dead worker's pipes gave back
     for (let n = 1; n <= 20; n++) await submit(n, n % 4 === 0 ? { idempotencyKey: `key-${n}` } : {});
     expect(refusals.length).toBeGreaterThan(0);
     expect(refusals.filter((name) => !RETRYABLE.includes(name))).toEqual([]);
