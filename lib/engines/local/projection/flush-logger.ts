@@ -1,8 +1,7 @@
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
 import { LOGGER } from '../../../config/taskflow.tokens.js';
 import { DatabaseOutage } from '../storage/database-outage.service.js';
-import type { FlushNotice } from './flush-notice.js';
-import type { LostWorker } from './worker-supervisor.js';
+import type { FlushNotice, LostWorker } from './flush-notice.js';
 import { failureReason } from './failure-reason.js';
 
 /** What flushing tells its operator: changes only, one line each, without user ids, keys and payloads. */

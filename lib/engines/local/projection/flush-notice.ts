@@ -11,3 +11,15 @@ export const noticesTo = (listener: (notice: FlushNotice) => void): ProjectionRe
   quarantined: (taskId, entries, reason) => listener({ kind: 'quarantined', taskId, entries, reason }),
   bridged: (taskId, entries) => listener({ kind: 'bridged', taskId, entries }),
 });
+
+/** A worker that ended and should not have. */
+export interface LostWorker {
+  /** Exit code or signal. */
+  readonly how: string;
+  /** What it said last on stderr. */
+  readonly lastWords: string;
+  /** Workers in a row that ended before they got anything done. */
+  readonly inARow: number;
+  /** The next one follows then. */
+  readonly inMs: number;
+}

@@ -5,7 +5,7 @@ import type { Watermark } from '../../../contracts/event-log.interface.js';
 import type { FlushCursor } from '../../../contracts/task-store.interface.js';
 import { CoalescedSender } from './coalesced-sender.js';
 import { failureReason } from './failure-reason.js';
-import type { FlushNotice } from './flush-notice.js';
+import type { FlushNotice, LostWorker } from './flush-notice.js';
 import type { Flusher, FlushListener } from './flusher.interface.js';
 import { LastWords } from './last-words.js';
 import { retryDelayMs } from './retry-delay.js';
@@ -24,18 +24,6 @@ const TELL_EVERY_MS = 60_000;
 export type WorkerProcess = Pick<ChildProcess, 'pid' | 'send' | 'kill' | 'on' | 'ref' | 'unref' | 'channel'> & {
   readonly stderr?: ChildProcess['stderr'];
 };
-
-/** A worker that ended and should not have. */
-export interface LostWorker {
-  /** Exit code or signal. */
-  readonly how: string;
-  /** What it said last on stderr. */
-  readonly lastWords: string;
-  /** Workers in a row that ended before they got anything done. */
-  readonly inARow: number;
-  /** The next one follows then. */
-  readonly inMs: number;
-}
 
 export interface WorkerSupervisorParts {
   readonly fork: () => WorkerProcess;
