@@ -56,9 +56,15 @@ export async function adopt(context: CommandContext): Promise<CommandResult> {
   }
 }
 
-/** Two processes would run the same tasks. Listens for a minute. */
+/**
+ * Two processes would run the same tasks. A sign of life of the last minute is enough, as its process may be busy and not give another one
+ * just now; without one, this listens for a minute, since clocks differ from machine to machine.
+ */
 async function refusalOf(lost: UnfinishedHome, store: TaskStore, logId: string, { clock }: CommandContext): Promise<string | null> {
   if (isGone(lost, clock.now())) return null;
+  const agoMs = clock.now() - lost.beatAt;
+  if (Math.abs(agoMs) < LONG_HEARING_MS)
+    return `A process of log ${lost.home} gave a sign of life ${Math.max(0, Math.round(agoMs / 1000))} s ago. Stop it first; if it is gone already, run this again in a minute.`;
   const look = async (): Promise<readonly UnfinishedHome[]> =>
     (await store.unfinishedElsewhere(logId)).filter(({ home }) => home === lost.home);
   if ((await silentAmong([lost], look, clock, LONG_HEARING_MS)).length > 0) return null;
