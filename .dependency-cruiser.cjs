@@ -22,8 +22,8 @@ const LOCAL_ROOMS = [['wal', 'storage'], ['ledger', 'projection', 'queue'], ['st
 
 /** Imports that are meant, and would break a floor's rule. Each one is a shape or an edge that the contract itself names. */
 const ALLOWED = {
-  // Ports speak of the folded task; its shape lives beside its fold.
-  contracts: ['^lib/errors/', '^lib/domain/task-state\\.ts$'],
+  // Ports speak of the folded task and of who asks for it; the shapes live beside the rules.
+  contracts: ['^lib/errors/', '^lib/domain/(task-state|owner)\\.ts$'],
   errors: ['^lib/contracts/'],
   // The commands that open a log have the frame of all commands.
   engines: ['^lib/cli/(arguments|command\\.interface)\\.ts$'],

@@ -1,7 +1,7 @@
 import type { TaskState } from '../domain/task-state.js';
 import type { LogEntry } from './log-entry.interface.js';
 import type { StoredEntry } from './task-history.interface.js';
-import type { TaskStatus } from './task.interface.js';
+import type { TaskQuery } from './task-queries.interface.js';
 
 /** How far a log is in the database; one row per log, written in the transaction of the rows it speaks of. */
 export interface FlushCursor {
@@ -13,19 +13,6 @@ export interface FlushCursor {
   readonly appliedCrc: string;
   /** Generation of the process that may write; a newer one ends an older worker. */
   readonly ownerGen: number;
-}
-
-export interface TaskQuery {
-  /** Absent: trusted, all owners; null: tasks without an owner. */
-  readonly userId?: string | null;
-  readonly status?: TaskStatus;
-  readonly name?: string;
-  readonly tag?: string;
-  /** Only failed tasks with `deadLetteredAt` at or after this, newest first. */
-  readonly deadLetteredSince?: number;
-  /** Rows after this position, in the order of the query. */
-  readonly after?: { readonly at: number; readonly id: string };
-  readonly limit: number;
 }
 
 /** A log, as its rows tell of it. */

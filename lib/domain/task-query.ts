@@ -1,10 +1,5 @@
-import type { TaskQuery } from '../contracts/task-store.interface.js';
+import type { TaskPosition, TaskQuery } from '../contracts/task-queries.interface.js';
 import type { TaskState } from './task-state.js';
-
-export interface TaskPosition {
-  readonly at: number;
-  readonly id: string;
-}
 
 /** Lists run from the newest to the oldest: by creation, dead letters by when they died. */
 export function positionOf(state: TaskState, query: Pick<TaskQuery, 'deadLetteredSince'>): TaskPosition {

@@ -2,7 +2,7 @@ import type { FactDraft } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import type { TaskId } from '../contracts/ids.js';
 import type { EntryData } from '../contracts/log-entry.interface.js';
-import type { SubmitRequest } from './submit-request.js';
+import type { SubmitRequest } from '../contracts/submission.interface.js';
 
 /** What `created` says of a task beside its input. */
 export interface CreatedFacts {

@@ -4,6 +4,7 @@ import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { FactOutcome, FactPort, FactsOutcome } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import { taskId } from '../contracts/ids.js';
+import type { Submission } from '../contracts/submission.interface.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { SlotLease } from '../contracts/work-feed.interface.js';
@@ -17,7 +18,7 @@ import { type FoundKey, type KeyReservation, KeyReservations } from '../engines/
 import type { AdmissionTicket } from '../guard/guard.service.js';
 import { GuardService } from '../guard/guard.service.js';
 import { failpoint } from '../primitives/failpoint.js';
-import { entryOf, sameTask, type Submission } from './submission.js';
+import { entryOf, sameTask } from './submission.js';
 import { TaskCreation } from './task-creation.service.js';
 
 /** From a request to a durable task: validate, find the key, admit, append, hand over. */

@@ -1,23 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
+import type { Submission, SubmitRequest } from '../contracts/submission.interface.js';
 import type { SlotLease } from '../contracts/work-feed.interface.js';
 import { canonicalJson, inputHash } from '../domain/json-encoding.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ConflictError } from '../errors/request.errors.js';
 import type { Entry } from '../guard/guard.service.js';
-import type { SubmitRequest } from './submit-request.js';
-
-/** A submit that passed every check of its own. */
-export interface Submission {
-  readonly handler: RegisteredHandler;
-  readonly request: SubmitRequest;
-  /** The caller's JSON: stored, hashed. */
-  readonly input: string;
-  readonly key: string | null;
-  readonly inputHash: string | null;
-  /** A running task asks, which may go on while the system stops. */
-  readonly isFromRun: boolean;
-}
 
 /** Whether `keyReuse` lets a new task have the key of this one. Never of one that may still do something. */
 export function allowsReuse({ keyReuse }: SubmitRequest, { status }: TaskState): boolean {

@@ -3,6 +3,7 @@ import { FACT_PORT } from '../config/taskflow.tokens.js';
 import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import { taskId } from '../contracts/ids.js';
+import type { Submission } from '../contracts/submission.interface.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { SlotLease } from '../contracts/work-feed.interface.js';
@@ -14,7 +15,7 @@ import { validateInput } from '../executor/input-validation.js';
 import type { AdmissionTicket } from '../guard/guard.service.js';
 import { GuardService } from '../guard/guard.service.js';
 import { IntakeService } from './intake.service.js';
-import { entryOf, keyConflict, sameTask, type Submission } from './submission.js';
+import { entryOf, keyConflict, sameTask } from './submission.js';
 import { TaskCreation } from './task-creation.service.js';
 
 const MAX_ITEMS = 1_000;

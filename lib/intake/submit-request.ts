@@ -1,4 +1,5 @@
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
+import type { SubmitRequest } from '../contracts/submission.interface.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
 import { MAX_ATTEMPTS, MAX_DURATION_MS, MAX_TIME, requireDate, requireInteger, requireTime } from '../domain/bounds.js';
 import { requireIdentifier, userOf } from '../domain/owner.js';
@@ -24,27 +25,6 @@ const KNOWN = new Set<string>([
 const MAX_TAGS = 32;
 const NO_TAGS: readonly string[] = Object.freeze([]);
 const MAX_PRIORITY = 1_000_000;
-
-/** A submit with everything but its input checked and defaulted. Times are epoch ms. */
-export interface SubmitRequest {
-  readonly userId: string | null;
-  readonly key: string | null;
-  /** Which tasks, once they ended, give their key to this one. */
-  readonly keyReuse: 'never' | 'unsuccessful' | 'ended';
-  /** Undefined: at once. */
-  readonly runAt: number | undefined;
-  /** Given as a duration, which no clock that is set makes longer or shorter; `runAt` is then only what it came to. */
-  readonly delayMs: number | undefined;
-  /** Undefined: never. */
-  readonly expiresAt: number | undefined;
-  /** The user's window does not count for it. */
-  readonly isTrusted: boolean;
-  readonly priority: number;
-  readonly tags: readonly string[];
-  readonly timeoutMs: number;
-  readonly maxAttempts: number;
-  readonly waitForSlot: boolean;
-}
 
 /** @throws ValidationError naming the first field at fault. */
 export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHandler, now: number): SubmitRequest {

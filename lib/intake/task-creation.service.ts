@@ -6,6 +6,7 @@ import type { Clock, IdSource } from '../contracts/clock.interface.js';
 import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import { taskId } from '../contracts/ids.js';
+import type { Submission, SubmitRequest } from '../contracts/submission.interface.js';
 import type { SubmitParams } from '../contracts/task-system.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import type { SlotLease } from '../contracts/work-feed.interface.js';
@@ -16,8 +17,8 @@ import { ConflictError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
 import { Deferred } from '../primitives/deferred.js';
 import { CreatedEntries } from './created-entries.js';
-import { allowsReuse, derivedKey, type Submission } from './submission.js';
-import { parseSubmit, type SubmitRequest } from './submit-request.js';
+import { allowsReuse, derivedKey } from './submission.js';
+import { parseSubmit } from './submit-request.js';
 
 const EXPECT_CREATED = Object.freeze({ status: ['created'] as const });
 

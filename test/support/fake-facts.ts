@@ -51,6 +51,8 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
   onMade(listener: (facts: readonly CommittedFact[]) => void): void {
     this.listeners.push(listener);
   }
+  onCancelRequested(): void {}
+  onRunsLost(): void {}
   onHalted(listener: () => void): void {
     this.halts.push(listener);
   }

@@ -1,16 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { TASK_STORE } from '../../../config/taskflow.tokens.js';
-import type { TaskQuery, TaskStore } from '../../../contracts/task-store.interface.js';
-import { comparePositions, matches, positionOf, type TaskPosition } from '../../../domain/task-query.js';
+import type { TaskPage, TaskPosition, TaskQuery } from '../../../contracts/task-queries.interface.js';
+import type { TaskStore } from '../../../contracts/task-store.interface.js';
+import { comparePositions, matches, positionOf } from '../../../domain/task-query.js';
 import type { TaskState } from '../../../domain/task-state.js';
 import { Overlay } from './overlay.js';
 import { TaskReader } from './task-reader.service.js';
-
-export interface TaskPage {
-  readonly items: readonly TaskState[];
-  /** Where the next page begins; null: there is none. */
-  readonly next: TaskPosition | null;
-}
 
 /** Pages over rows with the overlay laid over them: what is not flushed yet is listed too, as it is now. */
 @Injectable()

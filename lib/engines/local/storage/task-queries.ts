@@ -1,4 +1,4 @@
-import type { TaskQuery } from '../../../contracts/task-store.interface.js';
+import type { TaskQuery } from '../../../contracts/task-queries.interface.js';
 import { isWhole } from './rejected/quarantined-tasks.js';
 import type { RowReader, Statement } from '../../../repository/sql-session.interface.js';
 import { taskColumns } from '../../../repository/task-row.mapper.js';

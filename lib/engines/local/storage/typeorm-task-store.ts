@@ -1,4 +1,5 @@
-import type { FlushCursor, TaskQuery, TaskStore, UnfinishedHome } from '../../../contracts/task-store.interface.js';
+import type { TaskQuery } from '../../../contracts/task-queries.interface.js';
+import type { FlushCursor, TaskStore, UnfinishedHome } from '../../../contracts/task-store.interface.js';
 import type { StoredEntry } from '../../../contracts/task-history.interface.js';
 import { comparePositions } from '../../../domain/task-query.js';
 import { changed, isEnded, type TaskState } from '../../../domain/task-state.js';

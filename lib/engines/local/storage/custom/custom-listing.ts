@@ -3,7 +3,7 @@ import { taskName, userId } from '../../../../contracts/ids.js';
 import type { TaskRepository } from '../../../../contracts/task-repository.interface.js';
 import type { ListOptions } from '../../../../contracts/task-system.interface.js';
 import type { Task } from '../../../../contracts/task.interface.js';
-import type { TaskQuery } from '../../../../contracts/task-store.interface.js';
+import type { TaskQuery } from '../../../../contracts/task-queries.interface.js';
 import type { TaskState } from '../../../../domain/task-state.js';
 
 const PAGE_LIMIT = 200;

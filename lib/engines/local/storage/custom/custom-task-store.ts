@@ -1,6 +1,7 @@
 import type { TaskRepository } from '../../../../contracts/task-repository.interface.js';
 import type { StoredEntry } from '../../../../contracts/task-history.interface.js';
-import type { CursorFile, FlushCursor, TaskQuery, TaskStore, UnfinishedHome } from '../../../../contracts/task-store.interface.js';
+import type { TaskQuery } from '../../../../contracts/task-queries.interface.js';
+import type { CursorFile, FlushCursor, TaskStore, UnfinishedHome } from '../../../../contracts/task-store.interface.js';
 import { idempotencyKey, taskId as brandedTaskId } from '../../../../contracts/ids.js';
 import { stateOf } from '../../../../domain/task-snapshot.js';
 import { changed, type TaskState } from '../../../../domain/task-state.js';

@@ -1,5 +1,5 @@
-import type { TaskQuery } from '../../../../contracts/task-store.interface.js';
-import { comparePositions, matches, positionOf, type TaskPosition } from '../../../../domain/task-query.js';
+import type { TaskPosition, TaskQuery } from '../../../../contracts/task-queries.interface.js';
+import { comparePositions, matches, positionOf } from '../../../../domain/task-query.js';
 import { isEnded, type TaskState } from '../../../../domain/task-state.js';
 import type { QuarantinedTasks } from './quarantined-tasks.js';
 

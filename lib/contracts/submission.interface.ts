@@ -1,0 +1,35 @@
+import type { RegisteredHandler } from './handler-registry.interface.js';
+
+/** A submit with everything but its input checked and defaulted. Times are epoch ms. */
+export interface SubmitRequest {
+  readonly userId: string | null;
+  readonly key: string | null;
+  /** Which tasks, once they ended, give their key to this one. */
+  readonly keyReuse: 'never' | 'unsuccessful' | 'ended';
+  /** Undefined: at once. */
+  readonly runAt: number | undefined;
+  /** Given as a duration, which no clock that is set makes longer or shorter; `runAt` is then only what it came to. */
+  readonly delayMs: number | undefined;
+  /** Undefined: never. */
+  readonly expiresAt: number | undefined;
+  /** The user's window does not count for it. */
+  readonly isTrusted: boolean;
+  readonly priority: number;
+  readonly tags: readonly string[];
+  readonly timeoutMs: number;
+  readonly maxAttempts: number;
+  readonly waitForSlot: boolean;
+}
+
+/** A submit that passed every check of its own. */
+export interface Submission {
+  readonly handler: RegisteredHandler;
+  readonly request: SubmitRequest;
+  /** The caller's JSON: stored, hashed. */
+  readonly input: string;
+  /** As the caller gave it, or derived from the input; null: none. */
+  readonly key: string | null;
+  readonly inputHash: string | null;
+  /** A running task asks, which may go on while the system stops. */
+  readonly isFromRun: boolean;
+}
