@@ -65,10 +65,12 @@ function cardOf(task) {
 
 /** Those that waited longest first; where there are more tasks than connections, they take turns. */
 async function openStreams() {
+  const asked = view;
   const waiting = [...cards.values()].filter((card) => card.wantsEvents);
   waiting.sort((a, b) => (a.stream.openedAt ?? 0) - (b.stream.openedAt ?? 0));
   for (const { stream } of waiting) {
     await stream.open();
+    if (asked !== view) return stream.close();
     if (!stream.isOpen) return takeTurns();
   }
 }

@@ -47,9 +47,13 @@ export class TaskCard {
     this.refresh(task);
   }
 
-  /** A task that goes on; or one that was watched to its end, then retried, and has ended again before the list told of it. */
+  /**
+   * A task that goes on; one that was watched to its end, then retried, and has ended again before the list told of it; or one whose
+   * events somebody asked for while there was no connection for them.
+   */
   get wantsEvents() {
-    return !this.stream.isOpen && (!isOver(this.status) || (this.seqs.last > 0 && this.seqs.last < this.lastSeq));
+    const isWatched = this.seqs.last > 0 || this.details.open;
+    return !this.stream.isOpen && (!isOver(this.status) || (isWatched && this.seqs.last < this.lastSeq));
   }
 
   /** Takes over what the list says, unless the stream knows more. */
