@@ -17,8 +17,8 @@ const transform = { '^.+\\.ts$': swc, '^.+\\.cts$': commonJs };
 const base = { testEnvironment: 'node', extensionsToTreatAsEsm: ['.ts'], transform };
 const toSources = { '^(\\.{1,2}/.*)\\.js$': '$1', '^(\\.{1,2}/.*worker-file)\\.cjs$': ['$1.cts', '$1.cjs'] };
 const postgres = {
-  globalSetup: '<rootDir>/test/support/postgres-setup.mjs',
-  globalTeardown: '<rootDir>/test/support/postgres-teardown.mjs',
+  globalSetup: '<rootDir>/test/support/database/postgres-setup.mjs',
+  globalTeardown: '<rootDir>/test/support/database/postgres-teardown.mjs',
 };
 
 /**
@@ -28,7 +28,7 @@ const postgres = {
  * `faults` runs at the size of CI unless TASKFLOW_FAULTS=full (`npm run test:faults`).
  */
 export default {
-  // A backstop: tests wait for what is to happen, and say what did not (test/support/patience.ts) before it.
+  // A backstop: tests wait for what is to happen, and say what did not (test/support/clock/patience.ts) before it.
   testTimeout: 600_000,
   // Jest leaves one core to itself, and needs it for a few seconds.
   maxWorkers: '100%',

@@ -10,6 +10,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -25,13 +26,13 @@ for (const [name, value] of Object.entries(values)) {
   }
 }
 
-/** Every test that asks `support/seed.ts` for its chance, itself or through a helper. */
+/** Every test that asks `support/clock/seed.ts` for its chance, itself or through a helper. */
 function randomTests() {
   const files = readdirSync(`${root}test`, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
   const texts = new Map(files.map((file) => [`test/${file}`, readFileSync(`${root}test/${file}`, 'utf8')]));
   const uses = (names) => [...texts].filter(([, text]) => names.some((name) => text.includes(`/${name}.js'`))).map(([file]) => file);
   const helpers = uses(['seed']).filter((file) => file.startsWith('test/support/'));
-  const tests = uses(['seed', ...helpers.map((file) => file.slice('test/support/'.length, -'.ts'.length))]);
+  const tests = uses(['seed', ...helpers.map((file) => basename(file, '.ts'))]);
   return tests.filter((file) => file.endsWith('spec.ts') && positionals.every((part) => file.includes(part)));
 }
 

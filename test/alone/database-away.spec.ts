@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { TaskSystemStats } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
-import { DatabaseHolder } from '../support/database-holder.js';
-import { isAsFast, type OfferedLoad, SteadyApp } from '../support/steady-app.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { DatabaseHolder } from '../support/database/database-holder.js';
+import { isAsFast, type OfferedLoad, SteadyApp } from '../support/process/steady-app.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 const BEFORE_S = Number(process.env['TASKFLOW_TEST_BEFORE_S'] ?? 30);
 const HELD_S = Number(process.env['TASKFLOW_TEST_HELD_S'] ?? 30);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { queueOf, workItem } from '../support/work-items.js';
+import { queueOf, workItem } from '../support/doubles/work-items.js';
 
 /** Tasks a second through claim, release and offer, while `backlog` tasks wait. The best of three. */
 function turnover(backlog: number, users: number): number {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { isAsFast, SteadyApp } from '../support/steady-app.js';
-import { TestFolder } from '../support/task-system.js';
+import { isAsFast, SteadyApp } from '../support/process/steady-app.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 const WARM_UP_S = 3;
 const MEASURED_S = Number(process.env['TASKFLOW_TEST_HELD_S'] ?? 8);

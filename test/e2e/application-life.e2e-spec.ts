@@ -15,7 +15,8 @@ import {
   TaskInterceptor,
   TaskSystem,
 } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 let open: INestApplicationContext[];

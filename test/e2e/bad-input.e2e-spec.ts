@@ -14,8 +14,8 @@ import {
   ValidationError,
 } from 'nestjs-taskflow';
 import { z } from 'zod';
-import { ChildApp } from '../support/child-app.js';
-import { silent, TestFolder } from '../support/task-system.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { silent, TestFolder } from '../support/process/task-system.js';
 
 class Address {
   @IsString() readonly city!: string;

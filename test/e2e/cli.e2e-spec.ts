@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Task, TaskSystem, TaskflowOptionsInput } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
-import { readRows } from '../support/log-and-rows.js';
-import { caughtUp, TestFolder } from '../support/task-system.js';
+import { readRows } from '../support/oracle/log-and-rows.js';
+import { caughtUp, TestFolder } from '../support/process/task-system.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
 

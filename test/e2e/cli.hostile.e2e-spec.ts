@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { TaskSystem, TaskflowOptionsInput } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
-import { PATIENCE_MS } from '../support/patience.js';
+import { PATIENCE_MS, eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
 const TIMEOUT_MS = 600_000;

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { SEED } from '../support/seed.js';
-import { PATIENCE_MS } from '../support/patience.js';
+import { SEED } from '../support/clock/seed.js';
+import { PATIENCE_MS } from '../support/clock/patience.js';
 
 const RUN = fileURLToPath(new URL('../crash/run.mjs', import.meta.url));
 

@@ -14,7 +14,8 @@ import {
   type TaskSystem,
   toStoredEvent,
 } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 /** The eight members over one JSON file, as a user would write them. */
 class JsonFileRepository implements TaskRepository {

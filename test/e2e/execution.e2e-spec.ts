@@ -14,8 +14,9 @@ import {
   type TaskEvent,
   type TaskSystem,
 } from 'nestjs-taskflow';
-import { ChildApp } from '../support/child-app.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {

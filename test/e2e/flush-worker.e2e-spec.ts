@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTaskSystem, type TaskSystem } from 'nestjs-taskflow';
-import { seededRandom } from '../support/fake-clock.js';
-import { SEED } from '../support/seed.js';
-import { readLog, readRows } from '../support/log-and-rows.js';
-import { PATIENCE_MS } from '../support/patience.js';
+import { seededRandom } from '../support/clock/fake-clock.js';
+import { SEED } from '../support/clock/seed.js';
+import { readLog, readRows } from '../support/oracle/log-and-rows.js';
+import { PATIENCE_MS } from '../support/clock/patience.js';
 
 const KILLS = 6;
 let folder: string;
@@ -143,7 +143,7 @@ describe('The flush worker', () => {
   });
 
   it.each([0, 400])('dies with a parent that was killed %i ms after its start, and the next start loses nothing', async (delayMs) => {
-    const parent = fork(fileURLToPath(new URL('../support/flush-parent.mjs', import.meta.url)), [folder], {
+    const parent = fork(fileURLToPath(new URL('./flush-parent.mjs', import.meta.url)), [folder], {
       execArgv: [],
       stdio: 'inherit',
     });

@@ -1,8 +1,9 @@
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RepositoryError, type Task, type TaskSystem, type TaskflowOptionsInput } from 'nestjs-taskflow';
-import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
-import { readLog, readRows } from '../support/log-and-rows.js';
+import { eventually } from '../support/clock/patience.js';
+import { caughtUp, TestFolder } from '../support/process/task-system.js';
+import { readLog, readRows } from '../support/oracle/log-and-rows.js';
 
 const DATABASE = ['db/tasks.db', 'db/tasks.db-wal', 'db/tasks.db-shm'];
 const WORKER = { flush: { worker: 'process', flushIntervalMs: 20 } };

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Task, TaskContext, TaskSystem } from 'nestjs-taskflow';
 import { DataSource, EntitySchema } from 'typeorm';
-import { offer } from '../support/steady-load.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { offer } from './steady-load.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 interface Order {
   id: number;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { StreamOverflowError, type Task, type TaskSystem, type TaskflowOptionsInput } from 'nestjs-taskflow';
-import { ChildApp } from '../support/child-app.js';
-import { PATIENCE_MS } from '../support/patience.js';
-import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
-import { DATABASES, type TestDatabase } from '../support/test-databases.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { PATIENCE_MS, eventually } from '../support/clock/patience.js';
+import { caughtUp, TestFolder } from '../support/process/task-system.js';
+import { DATABASES, type TestDatabase } from '../support/database/test-databases.js';
 
 /** The worker's timer does not fire within a test: only a full batch, or a start, brings anything to the database. */
 const NEVER_FLUSHED = { worker: 'process', flushIntervalMs: 3_600_000 } as const;

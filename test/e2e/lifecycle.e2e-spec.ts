@@ -11,7 +11,8 @@ import {
   type TaskSystem,
   TaskSystemError,
 } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {

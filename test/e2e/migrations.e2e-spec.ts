@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { DATABASES, type TestDatabase } from '../support/test-databases.js';
+import { DATABASES, type TestDatabase } from '../support/database/test-databases.js';
 
-const SCRIPT = fileURLToPath(new URL('../support/starting-process.mjs', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('./starting-process.mjs', import.meta.url));
 const PROCESSES = 3;
 const ROUNDS = 2;
 

@@ -15,7 +15,8 @@ import {
   TaskHandler,
   TaskSystem,
 } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 class ImportDto {
   @IsEmail() readonly email!: string;

@@ -22,7 +22,7 @@ import {
   TaskHandler,
   TaskSystem,
 } from 'nestjs-taskflow';
-import { TestFolder } from '../support/task-system.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 @Injectable()
 class Mailer {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { NonRetryableError, type Task, type TaskSystem } from 'nestjs-taskflow';
-import { DATABASES, type TestDatabase } from '../support/test-databases.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { DATABASES, type TestDatabase } from '../support/database/test-databases.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 /** Text that is no text somewhere: NUL, lone surrogates, what ends a line of JavaScript or of an event stream, quotes, all planes. */
 const ODD = [

@@ -5,7 +5,8 @@ import { Inject, Injectable, Module, Scope, type Type } from '@nestjs/common';
 import { LazyModuleLoader, REQUEST } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { ConfigValidationError, createHooks, OnTask, type Task, TaskflowModule, TaskHandler, TaskSystem } from 'nestjs-taskflow';
-import { eventually, silent, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { silent, TestFolder } from '../support/process/task-system.js';
 
 const requests = new AsyncLocalStorage<string>();
 let folder: TestFolder;

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { QuickstartServer } from '../support/quickstart-server.js';
-import { eventually } from '../support/task-system.js';
+import { QuickstartServer } from '../support/process/quickstart-server.js';
+import { eventually } from '../support/clock/patience.js';
 
 /** Every route of the sample that takes the id of a task. The first test fails when one is missing here. */
 const ROUTES = [

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { NestStarter, npm, TSCONFIGS, whyNoRegistry } from '../support/nest-starter.js';
+import { NestStarter, npm, TSCONFIGS, whyNoRegistry } from './nest-starter.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');

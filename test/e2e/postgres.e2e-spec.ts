@@ -10,9 +10,10 @@ import {
   type TaskflowOptionsInput,
 } from 'nestjs-taskflow';
 import pg from 'pg';
-import { ChildApp } from '../support/child-app.js';
-import { eventually, TestFolder } from '../support/task-system.js';
-import { onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../support/test-databases.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
+import { onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../support/database/test-databases.js';
 
 let folder: TestFolder;
 let database: TestDatabase;

@@ -10,8 +10,9 @@ import {
   TaskFailedError,
   ValidationError,
 } from 'nestjs-taskflow';
-import { ChildApp } from '../support/child-app.js';
-import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { eventually } from '../support/clock/patience.js';
+import { caughtUp, TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {

@@ -13,8 +13,8 @@ import {
   type TaskSystem,
   ValidationError,
 } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
-import { PATIENCE_MS } from '../support/patience.js';
+import { PATIENCE_MS, eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {

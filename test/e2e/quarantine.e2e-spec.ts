@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Task, TaskEvent, TaskflowOptionsInput, TaskSystem } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
-import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { caughtUp, TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 let runs: Map<string, number>;

@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Browser, Locator, Page } from 'playwright-core';
-import { chromiumPath, launchChromium } from '../support/chromium.js';
-import { PATIENCE_MS } from '../support/patience.js';
-import { QuickstartServer } from '../support/quickstart-server.js';
-import { eventually } from '../support/task-system.js';
+import { chromiumPath, launchChromium } from '../support/browser/chromium.js';
+import { QuickstartServer } from '../support/process/quickstart-server.js';
+import { PATIENCE_MS, eventually } from '../support/clock/patience.js';
 
 const ENDLESS = 100_000;
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { QuickstartServer } from '../support/quickstart-server.js';
+import { QuickstartServer } from '../support/process/quickstart-server.js';
 
 interface Message {
   readonly id: number;

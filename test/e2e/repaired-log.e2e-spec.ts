@@ -11,8 +11,9 @@ import {
   type TaskSystem,
   type TaskflowOptionsInput,
 } from 'nestjs-taskflow';
-import { MemoryTaskRepository } from '../support/memory-task-repository.js';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { MemoryTaskRepository } from '../support/doubles/memory-task-repository.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
 const UNFLUSHED = { flush: { flushIntervalMs: 3_600_000, maxBatchSize: 1_000_000 } };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConflictError, type Task, type TaskDefinition, type TaskflowOptionsInput, type TaskSystem } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {

@@ -2,9 +2,10 @@ import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Task, TaskFailedError, type TaskSystem, type TaskflowOptionsInput } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
-import { DatabaseHolder } from '../support/database-holder.js';
-import { readLog, readRows } from '../support/log-and-rows.js';
-import { caughtUp, eventually, TestFolder } from '../support/task-system.js';
+import { DatabaseHolder } from '../support/database/database-holder.js';
+import { readLog, readRows } from '../support/oracle/log-and-rows.js';
+import { eventually } from '../support/clock/patience.js';
+import { caughtUp, TestFolder } from '../support/process/task-system.js';
 
 let folder: TestFolder;
 let holder: DatabaseHolder | undefined;

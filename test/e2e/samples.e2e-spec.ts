@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { PATIENCE_MS } from '../support/patience.js';
+import { PATIENCE_MS } from '../support/clock/patience.js';
 
 interface Outcome {
   readonly code: number | string | null | undefined;

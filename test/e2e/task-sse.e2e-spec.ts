@@ -27,7 +27,8 @@ import { APP_FILTER, NestFactory, Reflector } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { TaskEvents, TaskflowExceptionFilter, TaskflowModule, type TaskflowOptionsInput, TaskSse, TaskSystem } from 'nestjs-taskflow';
 import { interval, map, merge, mergeMap, type Observable, of, throwError, timeout, timer } from 'rxjs';
-import { eventually, silent, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { silent, TestFolder } from '../support/process/task-system.js';
 
 interface RequestLike {
   readonly params: { readonly key: string };

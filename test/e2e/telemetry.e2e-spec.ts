@@ -4,7 +4,8 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { createHooks, NonRetryableError, type TaskContext, type TaskflowOptionsInput, type TaskSystem } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../support/task-system.js';
+import { eventually } from '../support/clock/patience.js';
+import { TestFolder } from '../support/process/task-system.js';
 
 const SECRETS = [
   'user-hush-hush',

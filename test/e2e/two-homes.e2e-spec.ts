@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConflictError, RepositoryError, type TaskContext, type TaskEvent, type TaskSystem } from 'nestjs-taskflow';
 import pg from 'pg';
-import { ChildApp } from '../support/child-app.js';
-import { eventually, silent, TestFolder } from '../support/task-system.js';
-import { postgresDatabase, postgresUrl, type TestDatabase } from '../support/test-databases.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { eventually } from '../support/clock/patience.js';
+import { silent, TestFolder } from '../support/process/task-system.js';
+import { postgresDatabase, postgresUrl, type TestDatabase } from '../support/database/test-databases.js';
 
 /** Scans come often; signs of life come as they do everywhere. */
 const FAST = { flush: { flushIntervalMs: 50, worker: 'process' }, recovery: { scanIntervalMs: 200 } };

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { ChildApp } from '../support/child-app.js';
-import { DatabaseHolder } from '../support/database-holder.js';
-import { TestFolder } from '../support/task-system.js';
+import { ChildApp } from '../support/process/child-app.js';
+import { DatabaseHolder } from '../support/database/database-holder.js';
+import { TestFolder } from '../support/process/task-system.js';
 
-const SCRIPT = fileURLToPath(new URL('../support/standalone-script.mjs', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('./standalone-script.mjs', import.meta.url));
 /** Longer than the log waits before it looks for room again: a process with nothing to wait for has ended by then. */
 const PATIENCE_MS = 1_500;
 

@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RepositoryError, type Task, type TaskSystem } from 'nestjs-taskflow';
 import sqlite3 from 'sqlite3';
-import { seededRandom } from '../../support/fake-clock.js';
-import { scaled } from '../../support/fault-scale.js';
-import { readLog, readRows } from '../../support/log-and-rows.js';
-import { SEED } from '../../support/seed.js';
-import { caughtUp, eventually, silent, TestFolder } from '../../support/task-system.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { readLog, readRows } from '../../support/oracle/log-and-rows.js';
+import { SEED } from '../../support/clock/seed.js';
+import { eventually } from '../../support/clock/patience.js';
+import { caughtUp, silent, TestFolder } from '../../support/process/task-system.js';
 
 const CLI = fileURLToPath(new URL('../../../dist/cli/taskflow.js', import.meta.url));
 const PAGE_BYTES = 4096;

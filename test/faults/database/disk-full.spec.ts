@@ -3,11 +3,11 @@ import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'n
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type DoomedApp, UNSHARE } from '../../support/doomed-app.js';
-import { scaled } from '../../support/fault-scale.js';
-import { readRows } from '../../support/log-and-rows.js';
+import { type DoomedApp, UNSHARE } from '../../support/process/doomed-app.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { readRows } from '../../support/oracle/log-and-rows.js';
 import { House } from '../failpoints/house.js';
-import { PATIENCE_MS } from '../../support/patience.js';
+import { PATIENCE_MS } from '../../support/clock/patience.js';
 
 const ROUNDS = scaled(1, 3);
 const TIMEOUT_MS = 1_800_000;

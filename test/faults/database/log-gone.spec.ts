@@ -1,8 +1,9 @@
 import { readdir, rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RepositoryError, type TaskSystem } from 'nestjs-taskflow';
-import { readRows } from '../../support/log-and-rows.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { readRows } from '../../support/oracle/log-and-rows.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 let folder: TestFolder;
 beforeEach(async () => {

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Failpoint } from '../../../lib/primitives/failpoint.js';
-import type { Arm } from '../../support/doomed-app.js';
-import { EmbeddedPostgres } from '../../support/embedded-postgres.mjs';
-import { scaled } from '../../support/fault-scale.js';
-import { plainPostgresAt, withClient } from '../../support/plain-database.js';
-import { postgresUrl } from '../../support/test-databases.js';
+import type { Arm } from '../../support/process/doomed-app.js';
+import { EmbeddedPostgres } from '../../support/database/embedded-postgres.mjs';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { plainPostgresAt, withClient } from '../../support/database/plain-database.js';
+import { postgresUrl } from '../../support/database/test-databases.js';
 import { House } from '../failpoints/house.js';
 
 const RESTARTS = scaled(3, 10);

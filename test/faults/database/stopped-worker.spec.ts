@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type Arm, type DoomedApp, type Firing, isAlive } from '../../support/doomed-app.js';
+import { type Arm, type DoomedApp, type Firing, isAlive } from '../../support/process/doomed-app.js';
 import { House } from '../failpoints/house.js';
-import { PATIENCE_MS } from '../../support/patience.js';
+import { PATIENCE_MS } from '../../support/clock/patience.js';
 
 const TIMEOUT_MS = 1_800_000;
 /** Few submits: what is looked at here is what becomes of them. */

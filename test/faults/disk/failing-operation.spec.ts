@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import { TaskSystemError } from '../../../lib/errors/task-system.error.js';
-import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../support/disk-sweep.js';
-import { logFixture } from '../../support/event-log-fixture.js';
-import { faultsAt, nameOf } from '../../support/fault-kinds.js';
-import { isFull, scaled } from '../../support/fault-scale.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { LOG_SCRIPTS, type LogScript } from '../../support/log-scripts.js';
-import { verifyAgainst } from '../../support/log-verification.js';
-import { LOG_PATH, LogWorkload, type Ledger } from '../../support/log-workload.js';
-import { isFixedSeed } from '../../support/seed.js';
-import { type Fault, type OperationName, SimulatedDisk } from '../../support/simulated-disk.js';
+import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../support/disk/disk-sweep.js';
+import { logFixture } from '../../support/disk/event-log-fixture.js';
+import { faultsAt, nameOf } from './fault-kinds.js';
+import { isFull, scaled } from '../../support/oracle/fault-scale.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { LOG_SCRIPTS, type LogScript } from '../../support/disk/log-scripts.js';
+import { verifyAgainst } from '../../support/oracle/log-verification.js';
+import { LOG_PATH, LogWorkload, type Ledger } from '../../support/disk/log-workload.js';
+import { isFixedSeed } from '../../support/clock/seed.js';
+import { type Fault, type OperationName, SimulatedDisk } from '../../support/disk/simulated-disk.js';
 
 /** The process dies and comes back, then the power fails: what was served in between must have been made durable. */
 async function verifyTwice(disk: SimulatedDisk, ledger: Ledger, random: () => number): Promise<void> {

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { FaultyLife } from '../../support/faulty-life.js';
-import { mountVolume, whyNoVolume } from '../../support/small-volume.js';
-import { eventually } from '../../support/task-system.js';
+import { FaultyLife } from '../../support/disk/faulty-life.js';
+import { mountVolume, whyNoVolume } from './small-volume.js';
+import { eventually } from '../../support/clock/patience.js';
 
 const MIB = 1024 * 1024;
 const DEFAULT_MIN_FREE_BYTES = 512 * MIB;

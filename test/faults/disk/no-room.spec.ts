@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventLogFullError } from '../../../lib/errors/storage.errors.js';
-import { at, report } from '../../support/disk-sweep.js';
-import { draft, logFixture, scanned } from '../../support/event-log-fixture.js';
-import { scaled } from '../../support/fault-scale.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { LOG_PATH } from '../../support/log-workload.js';
-import { type Fault, type OperationName, SimulatedDisk } from '../../support/simulated-disk.js';
+import { at, report } from '../../support/disk/disk-sweep.js';
+import { draft, logFixture, scanned } from '../../support/disk/event-log-fixture.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { LOG_PATH } from '../../support/disk/log-workload.js';
+import { type Fault, type OperationName, SimulatedDisk } from '../../support/disk/simulated-disk.js';
 
 const SMALL = { maxSizeBytesPerFile: 900, retentionCount: 1 };
 const APPENDS = 12;

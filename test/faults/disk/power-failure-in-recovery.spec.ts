@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../support/disk-sweep.js';
-import { logFixture } from '../../support/event-log-fixture.js';
-import { isFull, scaled } from '../../support/fault-scale.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { LOG_SCRIPTS, type LogScript } from '../../support/log-scripts.js';
-import { verifyAgainst } from '../../support/log-verification.js';
-import { LOG_PATH, type Ledger } from '../../support/log-workload.js';
-import type { SimulatedDisk } from '../../support/simulated-disk.js';
-import type { CrashMode } from '../../support/simulated-file.js';
+import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../support/disk/disk-sweep.js';
+import { logFixture } from '../../support/disk/event-log-fixture.js';
+import { isFull, scaled } from '../../support/oracle/fault-scale.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { LOG_SCRIPTS, type LogScript } from '../../support/disk/log-scripts.js';
+import { verifyAgainst } from '../../support/oracle/log-verification.js';
+import { LOG_PATH, type Ledger } from '../../support/disk/log-workload.js';
+import type { SimulatedDisk } from '../../support/disk/simulated-disk.js';
+import type { CrashMode } from '../../support/disk/simulated-file.js';
 
 /** Of the first failure: these leave most to recover. */
 const LEFT: readonly CrashMode[] = ['keep', 'sectors', 'reorder'];

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../support/disk-sweep.js';
-import { isFull, scaled } from '../../support/fault-scale.js';
-import { LOG_SCRIPTS, type LogScript } from '../../support/log-scripts.js';
-import { verifyAgainst } from '../../support/log-verification.js';
-import type { CrashMode } from '../../support/simulated-file.js';
+import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../support/disk/disk-sweep.js';
+import { isFull, scaled } from '../../support/oracle/fault-scale.js';
+import { LOG_SCRIPTS, type LogScript } from '../../support/disk/log-scripts.js';
+import { verifyAgainst } from '../../support/oracle/log-verification.js';
+import type { CrashMode } from '../../support/disk/simulated-file.js';
 
 /** Chance decides what these leave, so that each is drawn more than once. */
 const DRAWN: readonly CrashMode[] = ['sectors', 'reorder'];

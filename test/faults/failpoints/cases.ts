@@ -1,5 +1,5 @@
 import { FAILPOINTS, type Failpoint } from '../../../lib/primitives/failpoint.js';
-import type { Arm } from '../../support/doomed-app.js';
+import type { Arm } from '../../support/process/doomed-app.js';
 
 /** When a process comes past a point. */
 export type Stage = 'load' | 'rotation' | 'flush' | 'quarantine' | 'unquarantine' | 'release' | 'retention' | 'pruning' | 'start' | 'stop';

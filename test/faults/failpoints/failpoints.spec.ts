@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { FAILPOINTS, type Failpoint } from '../../../lib/primitives/failpoint.js';
-import type { Arm } from '../../support/doomed-app.js';
-import { seededRandom } from '../../support/fake-clock.js';
-import { isFull, scaled } from '../../support/fault-scale.js';
-import { tally } from '../../support/fault-tally.js';
-import { SEED } from '../../support/seed.js';
-import { postgresUrl } from '../../support/test-databases.js';
+import type { Arm } from '../../support/process/doomed-app.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { isFull, scaled } from '../../support/oracle/fault-scale.js';
+import { tally } from '../../support/oracle/fault-tally.js';
+import { SEED } from '../../support/clock/seed.js';
+import { postgresUrl } from '../../support/database/test-databases.js';
 import { alternating, arm, hitOf, pointsOf, shuffled } from './cases.js';
 import { House, type Setting } from './house.js';
 

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Arm, DoomedApp } from '../../support/doomed-app.js';
-import { executeOnSqlite, withDead } from '../../support/log-and-rows.js';
-import { type PlainDatabase, plainPostgres, plainSqlite } from '../../support/plain-database.js';
+import { type Arm, DoomedApp } from '../../support/process/doomed-app.js';
+import { executeOnSqlite, withDead } from '../../support/oracle/log-and-rows.js';
+import { type PlainDatabase, plainPostgres, plainSqlite } from '../../support/database/plain-database.js';
 import { stageOf } from './cases.js';
 import { faultsAfterKill, faultsAtEnd, type FinalAnswer, type Found, type Note, readNotes } from './judge.js';
 import { retainedLines } from './retained-log.js';
-import { PATIENCE_MS } from '../../support/patience.js';
+import { PATIENCE_MS } from '../../support/clock/patience.js';
 
 const APP = new URL('./app.mjs', import.meta.url);
 const ACKS_BEFORE_END = 12;

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type PlainTask, type RowContents, STATUS } from '../../support/log-and-rows.js';
+import { type PlainTask, type RowContents, STATUS } from '../../support/oracle/log-and-rows.js';
 import type { LogLine } from './retained-log.js';
 
 /** What the app noted, in order. */

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { isFull } from '../../support/fault-scale.js';
-import { tally } from '../../support/fault-tally.js';
-import { buildFailingDisk, whyNoFailingDisk } from '../../support/failing-disk.js';
-import { FaultyLife } from '../../support/faulty-life.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { isFull } from '../../support/oracle/fault-scale.js';
+import { tally } from '../../support/oracle/fault-tally.js';
+import { buildFailingDisk, whyNoFailingDisk } from '../../support/disk/failing-disk.js';
+import { FaultyLife } from '../../support/disk/faulty-life.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 const reason = whyNoFailingDisk();
 const suite = reason === undefined ? describe : describe.skip;

@@ -1,7 +1,7 @@
 import type { StoredEvent, TaskEvent } from '../../../lib/contracts/task-event.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
-import type { WholeSystem } from '../../support/whole-system.js';
+import type { WholeSystem } from '../../support/doubles/whole-system.js';
 import type { Account, Known } from './account.js';
 import type { Coverage } from './coverage.js';
 import { SlowReader } from './slow-reader.js';

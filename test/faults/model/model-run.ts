@@ -3,8 +3,8 @@ import type { SubmitParams } from '../../../lib/contracts/task-system.interface.
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
 import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 import { Account, type Known, keyOf, reasonOf } from './account.js';
 import type { Coverage } from './coverage.js';
 import { ModelReading } from './model-reading.js';

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import { scaled } from '../../support/fault-scale.js';
-import { tally } from '../../support/fault-tally.js';
-import { isFixedSeed, SEED } from '../../support/seed.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { tally } from '../../support/oracle/fault-tally.js';
+import { isFixedSeed, SEED } from '../../support/clock/seed.js';
 import { Coverage } from './coverage.js';
 import { ModelRun } from './model-run.js';
 import { type Step, steps } from './steps.js';

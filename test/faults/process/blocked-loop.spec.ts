@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EventLogLockedError } from 'nestjs-taskflow';
-import { ChildApp } from '../../support/child-app.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
-import { postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
+import { ChildApp } from '../../support/process/child-app.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
+import { postgresDatabase, postgresUrl, type TestDatabase } from '../../support/database/test-databases.js';
 
 const HARMFUL = new URL('./harmful-tasks.mjs', import.meta.url);
 const STALE_MS = 1_000;

@@ -5,8 +5,8 @@ import type { StoredEvent } from '../../../lib/contracts/task-event.interface.js
 import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;

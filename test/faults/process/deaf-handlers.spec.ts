@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { scaled } from '../../support/fault-scale.js';
-import { TestFolder } from '../../support/task-system.js';
-import { PATIENCE_MS } from '../../support/patience.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { TestFolder } from '../../support/process/task-system.js';
+import { PATIENCE_MS } from '../../support/clock/patience.js';
 
 const APP = fileURLToPath(new URL('./deaf-app.mjs', import.meta.url));
 const SLOTS = 250;

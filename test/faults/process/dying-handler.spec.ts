@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { TaskflowOptionsInput } from 'nestjs-taskflow';
-import { ChildApp } from '../../support/child-app.js';
-import { scaled } from '../../support/fault-scale.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { ChildApp } from '../../support/process/child-app.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 const HARMFUL = new URL('./harmful-tasks.mjs', import.meta.url);
 const INNOCENTS = scaled(20, 50);

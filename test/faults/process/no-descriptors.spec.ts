@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EventLogLockedError } from 'nestjs-taskflow';
-import { ChildApp } from '../../support/child-app.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { ChildApp } from '../../support/process/child-app.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 const HARMFUL = new URL('./harmful-tasks.mjs', import.meta.url);
 /** Enough to load its modules, and soon used up; the shell sets it for the process and all that it starts. */

@@ -6,9 +6,10 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EventLogLockedError, type TaskflowOptionsInput } from 'nestjs-taskflow';
-import { ChildApp } from '../../support/child-app.js';
-import { scaled } from '../../support/fault-scale.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { ChildApp } from '../../support/process/child-app.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 const CLUSTER = fileURLToPath(new URL('./cluster-app.mjs', import.meta.url));
 const HARMFUL = new URL('./harmful-tasks.mjs', import.meta.url);

@@ -15,7 +15,8 @@ import {
   TaskflowModule,
   TaskSystem,
 } from 'nestjs-taskflow';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 const SUBSCRIPTIONS = 100_000;
 const SOCKETS = 2_000;

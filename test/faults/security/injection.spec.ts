@@ -15,8 +15,9 @@ import {
   type TaskflowOptionsInput,
   TaskSystem,
 } from 'nestjs-taskflow';
-import { MemoryTaskRepository } from '../../support/memory-task-repository.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { MemoryTaskRepository } from '../../support/doubles/memory-task-repository.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 /** Each would end a line, a field or an event of a stream, or be taken for one. */
 const BREAKS = ['\n', '\r', '\r\n', '\n\n', '\u0000', '\u2028', '\u2029', '\u0085', '\u000b'];

@@ -6,8 +6,9 @@ import { inspect, promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTaskSystem, type TaskflowOptionsInput, type TaskSystem } from 'nestjs-taskflow';
 import { DataSource } from 'typeorm';
-import { MemoryTaskRepository } from '../../support/memory-task-repository.js';
-import { eventually, TestFolder } from '../../support/task-system.js';
+import { MemoryTaskRepository } from '../../support/doubles/memory-task-repository.js';
+import { eventually } from '../../support/clock/patience.js';
+import { TestFolder } from '../../support/process/task-system.js';
 
 const PASSWORD = 'hush-password';
 const TOKEN = 'hush-token';

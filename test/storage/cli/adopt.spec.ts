@@ -15,11 +15,11 @@ import { DatabaseConnection } from '../../../lib/repository/database.connection.
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { dyingAt } from '../../support/dying-disk.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { draft, logFixture, scanned } from '../../support/event-log-fixture.js';
-import { scaled } from '../../support/fault-scale.js';
-import { ensureFile } from '../../support/test-databases.js';
+import { dyingAt } from '../../support/disk/dying-disk.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { draft, logFixture, scanned } from '../../support/disk/event-log-fixture.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { ensureFile } from '../../support/database/test-databases.js';
 
 const ports = { clock: new SystemClock(), ensureFile, sharesProcessWithLog: false };
 const targetIn = (path: string) => databaseTarget({ type: 'sqlite', database: join(path, 'tasks.db') });

@@ -3,10 +3,10 @@ import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
 import { LogFolder } from '../../../lib/engines/local/wal/log-folder.js';
 import { LogRepair } from '../../../lib/engines/local/wal/repair/log-repair.js';
 import { surveyLog } from '../../../lib/engines/local/wal/repair/log-survey.js';
-import { draft, logFixture, scanned } from '../../support/event-log-fixture.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { LOG_PATH } from '../../support/log-workload.js';
-import { SimulatedDisk } from '../../support/simulated-disk.js';
+import { draft, logFixture, scanned } from '../../support/disk/event-log-fixture.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { LOG_PATH } from '../../support/disk/log-workload.js';
+import { SimulatedDisk } from '../../support/disk/simulated-disk.js';
 
 const OPTIONS = { maxSizeBytesPerFile: 1300 };
 const report = (text: string): void => void process.stdout.write(`event-log sweep: ${text}\n`);

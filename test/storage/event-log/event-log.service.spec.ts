@@ -5,7 +5,7 @@ import { taskId } from '../../../lib/contracts/ids.js';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
 import { EventLogCorruptError, EventLogError, EventLogFullError } from '../../../lib/errors/storage.errors.js';
-import { draft, group, logFixture, scanned, segmentNames, temporaryFolder, type LogFixture } from '../../support/event-log-fixture.js';
+import { draft, group, logFixture, scanned, segmentNames, temporaryFolder, type LogFixture } from '../../support/disk/event-log-fixture.js';
 
 describe('EventLogService on a real disk', () => {
   let folder: string;

@@ -7,7 +7,7 @@ import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
 import { LogFolder } from '../../../lib/engines/local/wal/log-folder.js';
 import { surveyLog } from '../../../lib/engines/local/wal/repair/log-survey.js';
 import { NodeFileSystem } from '../../../lib/engines/local/wal/node-file-system.js';
-import { logFixture, scanned, temporaryFolder } from '../../support/event-log-fixture.js';
+import { logFixture, scanned, temporaryFolder } from '../../support/disk/event-log-fixture.js';
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/log-v1', import.meta.url));
 const OPENS = ['clean', 'unsealed', 'torn', 'zero-filled-tail', 'retained', 'control', 'utf8', 'gap'];

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 import { EventLogLockedError } from '../../../lib/errors/storage.errors.js';
 import { NodeFileSystem } from '../../../lib/engines/local/wal/node-file-system.js';
-import { draft, logFixture, temporaryFolder, type LogFixture } from '../../support/event-log-fixture.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
+import { draft, logFixture, temporaryFolder, type LogFixture } from '../../support/disk/event-log-fixture.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 /** Holds the lock as another process would: the socket, and the words of its holder. */
 const HOLDER = `

@@ -12,10 +12,10 @@ import { LogRepair } from '../../../lib/engines/local/wal/repair/log-repair.js';
 import { type LogSurvey, surveyLog } from '../../../lib/engines/local/wal/repair/log-survey.js';
 import { NodeFileSystem } from '../../../lib/engines/local/wal/node-file-system.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
-import { FakeIdSource } from '../../support/fake-clock.js';
-import { dyingAt } from '../../support/dying-disk.js';
-import { scaled } from '../../support/fault-scale.js';
-import { logFixture, scanned, temporaryFolder } from '../../support/event-log-fixture.js';
+import { FakeIdSource } from '../../support/clock/fake-clock.js';
+import { dyingAt } from '../../support/disk/dying-disk.js';
+import { scaled } from '../../support/oracle/fault-scale.js';
+import { logFixture, scanned, temporaryFolder } from '../../support/disk/event-log-fixture.js';
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/log-v1', import.meta.url));
 const DAMAGED = [

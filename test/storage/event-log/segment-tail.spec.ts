@@ -2,11 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { EventLogCorruptError } from '../../../lib/errors/storage.errors.js';
 import { LogCursorFile } from '../../../lib/engines/local/wal/cursor-file.js';
 import { SegmentTail } from '../../../lib/engines/local/wal/segment-tail.js';
-import { draft, logFixture, type LogFixture } from '../../support/event-log-fixture.js';
-import { FakeClock, seededRandom } from '../../support/fake-clock.js';
-import { LOG_PATH } from '../../support/log-workload.js';
-import { SimulatedDisk } from '../../support/simulated-disk.js';
-import { SEED } from '../../support/seed.js';
+import { draft, logFixture, type LogFixture } from '../../support/disk/event-log-fixture.js';
+import { FakeClock, seededRandom } from '../../support/clock/fake-clock.js';
+import { LOG_PATH } from '../../support/disk/log-workload.js';
+import { SimulatedDisk } from '../../support/disk/simulated-disk.js';
+import { SEED } from '../../support/clock/seed.js';
 
 const ALL = { maxEntries: 1_000_000 };
 const seqsOf = (frames: readonly { entries: readonly { seq: number }[] }[]): number[] =>

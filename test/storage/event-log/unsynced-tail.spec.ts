@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ScannedFrame } from '../../../lib/contracts/event-log.interface.js';
-import { draft, logFixture, scanned } from '../../support/event-log-fixture.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { LOG_PATH } from '../../support/log-workload.js';
-import { SimulatedDisk } from '../../support/simulated-disk.js';
+import { draft, logFixture, scanned } from '../../support/disk/event-log-fixture.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { LOG_PATH } from '../../support/disk/log-workload.js';
+import { SimulatedDisk } from '../../support/disk/simulated-disk.js';
 
 const payloadsOf = (frames: readonly ScannedFrame[]): unknown[] =>
   frames.flatMap(({ entries }) => entries.map(({ data }) => (data as { payload: number }).payload));

@@ -13,10 +13,10 @@ import { CursorMovedError, FencedWriterError } from '../../../lib/engines/local/
 import type { SqlSession } from '../../../lib/repository/sql-session.interface.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
-import { seededRandom } from '../../support/fake-clock.js';
-import { SEED } from '../../support/seed.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/database/test-databases.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { SEED } from '../../support/clock/seed.js';
 
 const newId = (): string => randomUUID();
 

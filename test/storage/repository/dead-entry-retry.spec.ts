@@ -9,9 +9,9 @@ import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { deadTasks, retryDeadTask } from '../../../lib/engines/local/storage/rejected/dead-entry-retry.js';
 import { CursorMovedError } from '../../../lib/engines/local/storage/flush.errors.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { plantPoison, poison } from '../../support/poison.js';
-import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { plantPoison, poison } from '../../support/database/poison.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/database/test-databases.js';
 
 for (const { name, available, create } of DATABASES) {
   (available ? describe : describe.skip)(`Dead entries on ${name}`, () => {

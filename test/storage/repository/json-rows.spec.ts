@@ -8,7 +8,7 @@ import { DatabaseConnection } from '../../../lib/repository/database.connection.
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { insertFromJson } from '../../../lib/repository/json-rows.js';
 import { inChunks, insertRows } from '../../../lib/repository/multi-row.js';
-import { ensureFile } from '../../support/test-databases.js';
+import { ensureFile } from '../../support/database/test-databases.js';
 
 /** Each in a column next to others, where a wrong guess about one would show in all. */
 const TEXTS = ['', ' ', 'NULL', '0', '1.50', 'true', '{"a":[1,"x"]}', '"quoted"', "it's", 'a\nb\\n', '\u{1F600} é', 'x'.repeat(5000)];

@@ -9,8 +9,8 @@ import sqlite3 from 'sqlite3';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { createTaskSystem } from '../../../lib/create-task-system.js';
 import type { TaskSystem } from '../../../lib/task-system.js';
-import { answerOf, OF_A_TASK, refsOf } from '../../support/owner-attacks.js';
-import { DATABASES, type TestDatabase } from '../../support/test-databases.js';
+import { answerOf, OF_A_TASK, refsOf } from '../../support/oracle/owner-attacks.js';
+import { DATABASES, type TestDatabase } from '../../support/database/test-databases.js';
 
 Logger.overrideLogger(false);
 

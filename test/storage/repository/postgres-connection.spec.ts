@@ -10,8 +10,8 @@ import { TASKFLOW_MIGRATIONS } from '../../../lib/repository/migrations/taskflow
 import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { ensureFile, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { ensureFile, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/database/test-databases.js';
 
 const skipped = postgresUrl() === undefined;
 

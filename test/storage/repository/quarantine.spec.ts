@@ -9,11 +9,11 @@ import { DatabaseConnection } from '../../../lib/repository/database.connection.
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { plantPoison, poison, refuseBeyondAscii } from '../../support/poison.js';
-import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
-import { seededRandom } from '../../support/fake-clock.js';
-import { SEED } from '../../support/seed.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { plantPoison, poison, refuseBeyondAscii } from '../../support/database/poison.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/database/test-databases.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { SEED } from '../../support/clock/seed.js';
 
 const newId = (): string => randomUUID();
 /** Per world. */

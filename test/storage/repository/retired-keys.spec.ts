@@ -11,8 +11,8 @@ import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-tas
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/database/test-databases.js';
 
 const DAY_MS = 86_400_000;
 const scopedOf = (key: string, user = 'ann'): string => scopedKey(taskId(''), user, key);

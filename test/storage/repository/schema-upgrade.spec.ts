@@ -13,8 +13,8 @@ import { DatabaseConnection } from '../../../lib/repository/database.connection.
 import { MIGRATIONS_TABLE } from '../../../lib/repository/schema-names.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { DATABASES, ensureFile, type TestDatabase } from '../../support/test-databases.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { DATABASES, ensureFile, type TestDatabase } from '../../support/database/test-databases.js';
 
 const ROW = {
   id: '01890000-0000-7000-8000-000000000001',

@@ -8,12 +8,12 @@ import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { isSilence } from '../../../lib/repository/answer-limit.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { noBouncer, startBouncer } from '../../support/pgbouncer.js';
-import { SilentProxy } from '../../support/silent-proxy.js';
-import { eventually } from '../../support/task-system.js';
-import { ensureFile, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/test-databases.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { noBouncer, startBouncer } from '../../support/database/pgbouncer.js';
+import { SilentProxy } from '../../support/database/silent-proxy.js';
+import { eventually } from '../../support/clock/patience.js';
+import { ensureFile, onServer, postgresDatabase, postgresUrl, type TestDatabase } from '../../support/database/test-databases.js';
 
 const skipped = postgresUrl() === undefined ? ` (SKIPPED: ${process.env['TASKFLOW_TEST_PG_SKIPPED'] ?? 'no server'})` : '';
 const toClose: (() => Promise<unknown>)[] = [];

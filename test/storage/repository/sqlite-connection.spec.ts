@@ -14,9 +14,9 @@ import { TASKFLOW_MIGRATIONS } from '../../../lib/repository/migrations/taskflow
 import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { ensureFile } from '../../support/test-databases.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { ensureFile } from '../../support/database/test-databases.js';
 
 describe('SQLite connections of our own', () => {
   let folder: string;

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { EmbeddedPostgres } from '../../support/embedded-postgres.mjs';
-import { offerPostgres } from '../../support/postgres-setup.mjs';
-import { onServer } from '../../support/test-databases.js';
+import { EmbeddedPostgres } from '../../support/database/embedded-postgres.mjs';
+import { offerPostgres } from '../../support/database/postgres-setup.mjs';
+import { onServer } from '../../support/database/test-databases.js';
 
 const isRoot = process.getuid?.() === 0;
 const noServer = process.env['TASKFLOW_TEST_PG_SKIPPED'] ?? process.env['TASKFLOW_TEST_PG_OWN_SKIPPED'];

@@ -11,7 +11,7 @@ const filesWith = (pattern: RegExp): string[] =>
   specs.filter(({ file, text }) => pattern.test(text) && !file.endsWith('chance.spec.ts')).map(({ file }) => file);
 
 describe('Random tests', () => {
-  it('take their chance from support/seed.ts, so that a run tells of the code and `npm run test:seeds` reaches them all', () => {
+  it('take their chance from support/clock/seed.ts, so that a run tells of the code and `npm run test:seeds` reaches them all', () => {
     expect(specs.length).toBeGreaterThan(100);
     expect(filesWith(/Math\.random\(?\)?[,);* ]/)).toEqual([]);
     expect(filesWith(/Date\.now\(\) %/)).toEqual([]);

@@ -12,7 +12,7 @@ import type { TaskState } from '../../../lib/domain/task-state.js';
 import { admits, advance } from '../../../lib/engines/local/ledger/fact-gate.js';
 import { type PendingHead, pendingOf } from '../../../lib/engines/local/ledger/task-head.js';
 import { BatchProjection } from '../../../lib/engines/local/storage/batch-projection.js';
-import { SEED } from '../../support/seed.js';
+import { SEED } from '../../support/clock/seed.js';
 
 const ID = taskId('01890000-0000-7000-8000-000000000001');
 const HOME = 'home';

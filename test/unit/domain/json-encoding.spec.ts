@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { canonicalJson, encodeJson, inputHash } from '../../../lib/domain/json-encoding.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
-import { SEED } from '../../support/seed.js';
+import { SEED } from '../../support/clock/seed.js';
 
 const limits = { field: 'input', maxBytes: 1000, maxDepth: 5 };
 const refusal = (value: unknown): ValidationError => {

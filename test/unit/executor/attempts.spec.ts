@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { RecoveryContext, TaskContext } from '../../../lib/contracts/task-handler.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
-import { ExecutorHarness } from '../../support/executor-harness.js';
+import { ExecutorHarness } from '../../support/doubles/executor-harness.js';
 
 class Address {
   @IsString() street!: string;

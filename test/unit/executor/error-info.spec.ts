@@ -4,7 +4,7 @@ import { NonRetryableError, TaskTimeoutError } from '../../../lib/errors/executi
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
 import { errorInfoOf } from '../../../lib/executor/error-info.js';
-import { SEED } from '../../support/seed.js';
+import { SEED } from '../../support/clock/seed.js';
 
 describe('errorInfoOf', () => {
   it('keeps name, message and code, and never the stack', () => {

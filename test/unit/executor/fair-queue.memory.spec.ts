@@ -1,8 +1,8 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { settle } from '../../support/fake-clock.js';
-import { idOfTask, queueOf, workItem } from '../../support/work-items.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { idOfTask, queueOf, workItem } from '../../support/doubles/work-items.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

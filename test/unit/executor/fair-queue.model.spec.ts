@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ClaimedWork, WorkItem } from '../../../lib/engines/local/queue/work-source.interface.js';
-import { seededRandom } from '../../support/fake-clock.js';
-import { queueOf, workItem } from '../../support/work-items.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { queueOf, workItem } from '../../support/doubles/work-items.js';
 
 const GLOBAL = 6;
 const PER_USER = 3;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { taskId } from '../../../lib/contracts/ids.js';
 import type { ClaimedWork, WorkItem } from '../../../lib/engines/local/queue/work-source.interface.js';
 import type { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
-import { idOfTask, queueOf, workItem } from '../../support/work-items.js';
+import { idOfTask, queueOf, workItem } from '../../support/doubles/work-items.js';
 
 const numbersOf = (work: readonly { taskId: string }[]): number[] => work.map(({ taskId: id }) => parseInt(id.slice(-12), 16));
 /** Claims one, ends it, claims the next: the order in which a single slot would be used. */

@@ -4,7 +4,7 @@ import type { TaskHandlerOptions } from '../../../lib/contracts/task-handler.int
 import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 import { ConflictError, HandlerNotFoundError } from '../../../lib/errors/request.errors.js';
 import { HandlerRegistry } from '../../../lib/handlers/handler-registry.js';
-import { SETTINGS } from '../../support/executor-harness.js';
+import { SETTINGS } from '../../support/doubles/executor-harness.js';
 
 class Mailer {}
 class InputDto {}

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { TaskContext } from '../../../lib/contracts/task-handler.interface.js';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
-import { ExecutorHarness } from '../../support/executor-harness.js';
+import { ExecutorHarness } from '../../support/doubles/executor-harness.js';
 
 const GRACE_MS = 5000;
 const never = (): Promise<never> => new Promise(() => undefined);

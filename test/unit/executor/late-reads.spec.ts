@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { taskId } from '../../../lib/contracts/ids.js';
 import { LateReads } from '../../../lib/engines/local/queue/late-reads.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 function setUp() {
   const clock = new FakeClock();

@@ -8,8 +8,8 @@ import { BackpressureOptions } from '../../../lib/config/backpressure.options.js
 import { WaitingTasks } from '../../../lib/guard/waiting-tasks.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
-import { ExecutorHarness, SETTINGS } from '../../support/executor-harness.js';
-import type { FakeClock } from '../../support/fake-clock.js';
+import { ExecutorHarness, SETTINGS } from '../../support/doubles/executor-harness.js';
+import type { FakeClock } from '../../support/clock/fake-clock.js';
 
 async function emitting(settings = SETTINGS): Promise<{ h: ExecutorHarness; id: TaskId; ctx: TaskContext; work: Deferred<unknown> }> {
   const h = new ExecutorHarness({ settings });

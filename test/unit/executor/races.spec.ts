@@ -5,7 +5,7 @@ import { ShuttingDownError } from '../../../lib/errors/admission.errors.js';
 import { TaskCancelledError, TaskTimeoutError } from '../../../lib/errors/execution.errors.js';
 import { EventLogError, RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
-import { ExecutorHarness } from '../../support/executor-harness.js';
+import { ExecutorHarness } from '../../support/doubles/executor-harness.js';
 
 interface Running {
   readonly h: ExecutorHarness;

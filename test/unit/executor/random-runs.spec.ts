@@ -8,9 +8,9 @@ import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';
 import { BackpressureOptions } from '../../../lib/config/backpressure.options.js';
 import { WaitingTasks } from '../../../lib/guard/waiting-tasks.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
-import { ExecutorHarness } from '../../support/executor-harness.js';
-import { seededRandom } from '../../support/fake-clock.js';
-import { isFixedSeed, SEED } from '../../support/seed.js';
+import { ExecutorHarness } from '../../support/doubles/executor-harness.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { isFixedSeed, SEED } from '../../support/clock/seed.js';
 
 const TASKS = 60;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ExecutorHarness, SETTINGS } from '../../support/executor-harness.js';
+import { ExecutorHarness, SETTINGS } from '../../support/doubles/executor-harness.js';
 
 const { staleThresholdMs } = SETTINGS.recovery;
 const { heartbeatIntervalMs } = SETTINGS.executor;

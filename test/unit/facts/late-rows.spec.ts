@@ -1,8 +1,8 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
-import { settle } from '../../support/fake-clock.js';
-import { LedgerHarness } from '../../support/ledger-harness.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { LedgerHarness } from '../../support/doubles/ledger-harness.js';
 
 /** The database answers the next question for this task when it is told to, with what it had when it was asked. */
 function delayNextRead(harness: LedgerHarness): { answer: () => void } {

@@ -3,8 +3,8 @@ import type { EntryAddress } from '../../../lib/contracts/event-log.interface.js
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
-import { settle } from '../../support/fake-clock.js';
-import { LedgerHarness } from '../../support/ledger-harness.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { LedgerHarness } from '../../support/doubles/ledger-harness.js';
 
 /** A task that waits in a long queue: flushed, no longer in memory; the queue knows where its `created` lies. */
 async function waiting(harness: LedgerHarness): Promise<{ id: TaskId; state: TaskState; createdOf: () => EntryAddress | undefined }> {

@@ -2,8 +2,8 @@ import { describe, expect, it, jest } from '@jest/globals';
 import type { FactDraft } from '../../../lib/contracts/fact-port.interface.js';
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import { FrameBuilder } from '../../../lib/engines/local/wal/frame-builder.js';
-import { settle } from '../../support/fake-clock.js';
-import { LedgerHarness } from '../../support/ledger-harness.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { LedgerHarness } from '../../support/doubles/ledger-harness.js';
 
 const error = { name: 'Error', message: 'no', retryable: true };
 type Change = Omit<FactDraft, 'taskId'>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { DatabaseOutage } from '../../../lib/engines/local/storage/database-outage.service.js';
 import { SegmentRetention } from '../../../lib/engines/local/projection/segment-retention.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 function setUp() {
   const clock = new FakeClock();

@@ -3,7 +3,7 @@ import { EventLogCorruptError, RepositoryError } from '../../../lib/errors/stora
 import { FlushLoop } from '../../../lib/engines/local/projection/flush-loop.js';
 import type { FlushLoopOptions } from '../../../lib/engines/local/projection/flusher.interface.js';
 import { CursorMovedError, FencedWriterError } from '../../../lib/engines/local/storage/flush.errors.js';
-import { FakeClock, FakeIdSource, settle } from '../../support/fake-clock.js';
+import { FakeClock, FakeIdSource, settle } from '../../support/clock/fake-clock.js';
 import { down, LOG_ID, loopOptions, MemoryLog, MemoryProjector, oneToN, RecordedReports } from './flush-doubles.js';
 
 const loops: FlushLoop[] = [];

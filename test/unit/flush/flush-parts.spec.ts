@@ -4,7 +4,7 @@ import { AppliedWaiters } from '../../../lib/engines/local/projection/applied-wa
 import { checkCursor } from '../../../lib/engines/local/projection/cursor-check.js';
 import { FlushLag } from '../../../lib/engines/local/projection/flush-lag.js';
 import { SegmentRetention } from '../../../lib/engines/local/projection/segment-retention.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 describe('checkCursor', () => {
   const log = { logId: 'log-1', gen: 5, firstSeq: 11, lastSeq: 90 };

@@ -7,7 +7,7 @@ import { FlusherFactory } from '../../../lib/engines/local/projection/flusher.fa
 import { InlineFlusher } from '../../../lib/engines/local/projection/inline-flusher.js';
 import { DatabaseOutage } from '../../../lib/engines/local/storage/database-outage.service.js';
 import { NodeFileSystem } from '../../../lib/engines/local/wal/node-file-system.js';
-import { FakeClock, FakeIdSource } from '../../support/fake-clock.js';
+import { FakeClock, FakeIdSource } from '../../support/clock/fake-clock.js';
 
 describe('A bundle without the file of the flush worker', () => {
   // Run from the sources the worker's file is not there either: it is made by the build.

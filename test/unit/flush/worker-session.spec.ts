@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { WorkerMessage } from '../../../lib/engines/local/projection/worker/worker-protocol.js';
 import { WorkerSession } from '../../../lib/engines/local/projection/worker/worker-session.js';
 import { FencedWriterError } from '../../../lib/engines/local/storage/flush.errors.js';
-import { FakeClock, FakeIdSource, settle } from '../../support/fake-clock.js';
+import { FakeClock, FakeIdSource, settle } from '../../support/clock/fake-clock.js';
 import { down, LOG_ID, loopOptions, MemoryLog, MemoryProjector } from './flush-doubles.js';
 
 function setUp() {

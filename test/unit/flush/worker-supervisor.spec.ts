@@ -7,7 +7,7 @@ import type { WorkerProcess } from '../../../lib/engines/local/projection/worker
 import { WorkerSupervisor } from '../../../lib/engines/local/projection/worker-supervisor.js';
 import type { ParentMessage, WorkerMessage } from '../../../lib/engines/local/projection/worker/worker-protocol.js';
 import { describeHalt } from '../../../lib/engines/local/projection/worker/worker-protocol.js';
-import { FakeClock, FakeIdSource, settle } from '../../support/fake-clock.js';
+import { FakeClock, FakeIdSource, settle } from '../../support/clock/fake-clock.js';
 import { LOG_ID, loopOptions, RecordedReports } from './flush-doubles.js';
 
 class FakeWorker extends EventEmitter {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { SlotTimeoutError } from '../../../lib/errors/admission.errors.js';
 import { ExecutionSlots } from '../../../lib/guard/execution-slots.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { queueOf, workItem } from '../../support/work-items.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
+import { queueOf, workItem } from '../../support/doubles/work-items.js';
 
 function slotsOf(maxExecutionGlobal = 2, maxExecutionPerUser = 10, slotTimeoutMs = 1000) {
   const clock = new FakeClock();

@@ -3,7 +3,7 @@ import { TaskflowOptions } from '../../../lib/config/taskflow.options.js';
 import type { Telemetry } from '../../../lib/contracts/telemetry.interface.js';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
 import { type Entry, GuardService } from '../../../lib/guard/guard.service.js';
-import { FakeClock } from '../../support/fake-clock.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
 
 function guardOf(
   backpressure: Partial<TaskflowOptions['guard']['backpressure']> = {},

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { SlidingWindows, type WindowTicket } from '../../../lib/guard/sliding-window.js';
-import { FakeClock, seededRandom } from '../../support/fake-clock.js';
+import { FakeClock, seededRandom } from '../../support/clock/fake-clock.js';
 
 function windowsOf(maxTasksPerWindow: number, maxTasksPerUserWindow = 100, windowSizeMs = 1000) {
   const clock = new FakeClock();

@@ -9,8 +9,8 @@ import { LastEventId } from '../../../lib/http/last-event-id.decorator.js';
 import { TaskflowExceptionFilter } from '../../../lib/http/taskflow-exception.filter.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { StreamService } from '../../../lib/stream/stream.service.js';
-import { FakeFacts } from '../../support/fake-facts.js';
-import { FakeTelemetry } from '../../support/fake-telemetry.js';
+import { FakeFacts } from '../../support/doubles/fake-facts.js';
+import { FakeTelemetry } from '../../support/doubles/fake-telemetry.js';
 
 export interface Answer {
   readonly status: number;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { backoffMs } from '../../../lib/primitives/backoff.js';
-import { seededRandom } from '../../support/fake-clock.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
 
 const options = { initialDelayMs: 1000, maxDelayMs: 30_000, multiplier: 2, jitter: false };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { IndexedHeap } from '../../../lib/primitives/heap.js';
-import { seededRandom } from '../../support/fake-clock.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
 
 describe('IndexedHeap', () => {
   it('gives entries back in order, whatever was pushed and taken out between (random)', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Deferred } from '../../../lib/primitives/deferred.js';
 import { InterruptibleLoop } from '../../../lib/primitives/interruptible-loop.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 function loopOf(turn: (signal: AbortSignal) => Promise<void> | void) {
   const clock = new FakeClock();

@@ -3,8 +3,8 @@ import { TaskflowOptions } from '../../../lib/config/taskflow.options.js';
 import type { UnfinishedHome } from '../../../lib/contracts/task-store.interface.js';
 import { Housekeeping } from '../../../lib/engines/local/startup/housekeeping.service.js';
 import { BEAT_MS, HEARING_MS, isGone, silentAmong } from '../../../lib/engines/local/startup/signs-of-life.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { TelemetryDouble } from '../../support/executor-harness.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
+import { TelemetryDouble } from '../../support/doubles/executor-harness.js';
 
 const homeAt = (beatAt: number): UnfinishedHome => ({ home: 'theirs', appliedSeq: 1, unfinished: 1, beatAt });
 const DAY_MS = 24 * 3_600_000;

@@ -10,8 +10,8 @@ import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { splitAtPruned } from '../../../lib/engines/local/storage/custom/custom-projector.js';
 import { CursorMovedError } from '../../../lib/engines/local/storage/flush.errors.js';
 import { createProjector, createTaskStore } from '../../../lib/engines/local/storage/repository.factory.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { MemoryTaskRepository } from '../../support/memory-task-repository.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { MemoryTaskRepository } from '../../support/doubles/memory-task-repository.js';
 
 class MemoryCursorFile implements CursorFile {
   cursor: FlushCursor | null = null;

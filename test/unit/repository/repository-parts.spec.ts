@@ -6,8 +6,8 @@ import { isConnectionError, isDataError, unavailable } from '../../../lib/reposi
 import { POSTGRES } from '../../../lib/repository/dialect.js';
 import { entryOfLine, eventBody, lineOf } from '../../../lib/engines/local/storage/log-line.js';
 import { StatementGate } from '../../../lib/repository/statement-gate.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { FakeClock } from '../../support/fake-clock.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
 
 const driverError = (code: string, message: string): Error => Object.assign(new Error(message), { code });
 const failed = (code: string, message: string): QueryFailedError =>

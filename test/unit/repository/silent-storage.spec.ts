@@ -6,9 +6,9 @@ import type { FlushCursor, Projector, TaskStore } from '../../../lib/contracts/t
 import { createProjector, createTaskStore } from '../../../lib/engines/local/storage/repository.factory.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { isSilence } from '../../../lib/repository/answer-limit.js';
-import { EntryScript } from '../../support/entry-script.js';
-import { FakeClock, settle } from '../../support/fake-clock.js';
-import { MemoryTaskRepository } from '../../support/memory-task-repository.js';
+import { EntryScript } from '../../support/database/entry-script.js';
+import { FakeClock, settle } from '../../support/clock/fake-clock.js';
+import { MemoryTaskRepository } from '../../support/doubles/memory-task-repository.js';
 
 const never = (): Promise<never> => new Promise(() => undefined);
 const MEMBERS = [

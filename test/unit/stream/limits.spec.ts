@@ -4,8 +4,8 @@ import { EntryRing } from '../../../lib/stream/entry-ring.js';
 import { SubscriberQuota } from '../../../lib/stream/subscriber-quota.js';
 import { ShapedEntry } from '../../../lib/stream/shaped-entry.js';
 import { taskId } from '../../../lib/contracts/ids.js';
-import { seededRandom, settle } from '../../support/fake-clock.js';
-import { SEED } from '../../support/seed.js';
+import { seededRandom, settle } from '../../support/clock/fake-clock.js';
+import { SEED } from '../../support/clock/seed.js';
 import { numbers, seqs, StreamHouse, type Watched } from './stream-house.js';
 
 describe('Subscriber limits', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ShuttingDownError } from '../../../lib/errors/admission.errors.js';
 import { TaskCancelledError, TaskFailedError } from '../../../lib/errors/execution.errors.js';
-import { settle } from '../../support/fake-clock.js';
+import { settle } from '../../support/clock/fake-clock.js';
 import { StreamHouse } from './stream-house.js';
 
 const ERROR = { name: 'Error', message: 'broken', retryable: false };

@@ -4,7 +4,7 @@ import { ShuttingDownError } from '../../../lib/errors/admission.errors.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { StreamEndedError, StreamOverflowError, SubscriberLimitError } from '../../../lib/errors/stream.errors.js';
-import { settle } from '../../support/fake-clock.js';
+import { settle } from '../../support/clock/fake-clock.js';
 import { numbers, StreamHouse, Watched } from './stream-house.js';
 
 const ERROR = { name: 'Error', message: 'no', retryable: false };

@@ -4,9 +4,9 @@ import { resolveOptions } from '../../../lib/config/resolve-options.js';
 import type { TaskEvent, TaskStream } from '../../../lib/contracts/task-event.interface.js';
 import { RowFollower } from '../../../lib/engines/local/ledger/local-change-feed.js';
 import { type OpenStreamOptions, StreamService } from '../../../lib/stream/stream.service.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { FakeFacts } from '../../support/fake-facts.js';
-import { FakeTelemetry } from '../../support/fake-telemetry.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { FakeFacts } from '../../support/doubles/fake-facts.js';
+import { FakeTelemetry } from '../../support/doubles/fake-telemetry.js';
 
 /** A stream service over facts in memory and a clock that is moved by hand. */
 export class StreamHouse {

@@ -4,7 +4,7 @@ import type { TaskEvent } from '../../../lib/contracts/task-event.interface.js';
 import { NotFoundError, ValidationError } from '../../../lib/errors/request.errors.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { StreamOverflowError } from '../../../lib/errors/stream.errors.js';
-import { settle } from '../../support/fake-clock.js';
+import { settle } from '../../support/clock/fake-clock.js';
 import { numbers, seqs, StreamHouse, types } from './stream-house.js';
 
 const collect = async (events: AsyncIterable<TaskEvent>): Promise<TaskEvent[]> => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 const BOUND = 20_000;
 let house: WholeSystem;

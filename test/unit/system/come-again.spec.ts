@@ -9,8 +9,8 @@ import { TASK_HISTORY } from '../../../lib/config/taskflow.tokens.js';
 import { changed } from '../../../lib/domain/task-state.js';
 import { comeAgainOf } from '../../../lib/executor/come-again.js';
 import { decide, type RunOutcome } from '../../../lib/executor/outcome-decision.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

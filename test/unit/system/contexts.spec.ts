@@ -4,9 +4,9 @@ import { IsString } from 'class-validator';
 import { Transform } from 'class-transformer';
 import type { TaskContext } from '../../../lib/contracts/task-handler.interface.js';
 import { TaskCancelledError } from '../../../lib/errors/execution.errors.js';
-import { settle } from '../../support/fake-clock.js';
-import { SwitchableRepository } from '../../support/switchable-repository.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { SwitchableRepository } from '../../support/doubles/switchable-repository.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 const requests = new AsyncLocalStorage<string>();
 const here = (): string => requests.getStore() ?? 'nobody';

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 const FILE_BYTES = 4_096;
 const OPERATIONS = 30;

@@ -5,7 +5,7 @@ import { errorForClients } from '../../../lib/domain/client-error.js';
 import { errorInfoOf } from '../../../lib/executor/error-info.js';
 import { traceOf } from '../../../lib/domain/error-parts.js';
 import { boundLogger, loggerFor } from '../../../lib/telemetry/taskflow-logger.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 class Lines implements LoggerService {
   readonly all: [level: string, text: string][] = [];

@@ -7,8 +7,8 @@ import { scopedKey } from '../../../lib/domain/task-key.js';
 import { changed, type TaskState } from '../../../lib/domain/task-state.js';
 import { Overlay } from '../../../lib/engines/local/ledger/overlay.js';
 import { TaskReader } from '../../../lib/engines/local/ledger/task-reader.service.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

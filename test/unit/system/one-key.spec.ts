@@ -6,9 +6,9 @@ import type { SubmitParams } from '../../../lib/contracts/task-system.interface.
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { ValidationError } from '../../../lib/errors/request.errors.js';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
-import { settle } from '../../support/fake-clock.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

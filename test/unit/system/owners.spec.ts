@@ -4,9 +4,9 @@ import type { OwnerOption, TaskRef } from '../../../lib/contracts/task-system.in
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { DeadLetterService } from '../../../lib/dead-letters/dead-letter.service.js';
 import { TaskSystem } from '../../../lib/task-system.js';
-import { answerOf, type Call, OF_A_TASK, refsOf } from '../../support/owner-attacks.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { answerOf, type Call, OF_A_TASK, refsOf } from '../../support/oracle/owner-attacks.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 const OF_AN_OWNER: Record<string, Call> = {
   'TaskSystem.submit': (system, _ref, options) => system.submit('work', { input: 1, ...options }),

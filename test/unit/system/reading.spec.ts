@@ -6,9 +6,9 @@ import { DeadLetterService } from '../../../lib/dead-letters/dead-letter.service
 import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { FACT_PORT } from '../../../lib/config/taskflow.tokens.js';
 import type { FactPort } from '../../../lib/contracts/fact-port.interface.js';
-import { seededRandom } from '../../support/fake-clock.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { seededRandom } from '../../support/clock/fake-clock.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

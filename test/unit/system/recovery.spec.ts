@@ -7,9 +7,9 @@ import type { Task } from '../../../lib/contracts/task.interface.js';
 import type { TaskStore } from '../../../lib/contracts/task-store.interface.js';
 import { RecoveryService } from '../../../lib/engines/local/startup/recovery.service.js';
 import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
-import { settle } from '../../support/fake-clock.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { settle } from '../../support/clock/fake-clock.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { StoredEvent } from '../../../lib/contracts/task-event.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

@@ -4,8 +4,8 @@ import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.
 import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
 import type { TaskStore } from '../../../lib/contracts/task-store.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 let house: WholeSystem;
 let work: HandDrivenWork;

@@ -9,9 +9,9 @@ import { snapshotOf, stateOf } from '../../../lib/domain/task-snapshot.js';
 import { workItemOf } from '../../../lib/engines/local/queue/work-item.js';
 import { MAX_PER_SWEEP, RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import type { EventLogService } from '../../../lib/engines/local/wal/event-log.service.js';
-import { FakeClock } from '../../support/fake-clock.js';
-import { HandDrivenWork } from '../../support/hand-driven-work.js';
-import { WholeSystem } from '../../support/whole-system.js';
+import { FakeClock } from '../../support/clock/fake-clock.js';
+import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
+import { WholeSystem } from '../../support/doubles/whole-system.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
