@@ -35,9 +35,7 @@ const SHARED = FLOORS.flat().filter((folder) => folder !== 'engines' && folder !
  * Where the local engine and the floors around it still name each other, file by file. The engine contract
  * (`contracts/engine.interface.ts`) is to replace each of them; nothing may be added.
  */
-const SEAM_FROM_SHARED = ['intake/intake\\.service', 'intake/task-resolver\\.service', 'dead-letters/dead-letter\\.service'].map(
-  (file) => `^lib/${file}\\.ts$`,
-);
+const SEAM_FROM_SHARED = ['intake/intake\\.service'].map((file) => `^lib/${file}\\.ts$`);
 const SEAM_FROM_ENGINE = ['engines/local/startup/(recovery|housekeeping)\\.service', 'engines/local/queue/(lane-table|fair-queue)'].map(
   (file) => `^lib/${file}\\.ts$`,
 );

@@ -2,7 +2,9 @@ import { Inject, Injectable, type MessageEvent, type Type } from '@nestjs/common
 import type { Observable } from 'rxjs';
 import type { InputOf, ResultOf, TaskDefinition, TaskHandler, TaskMap } from './contracts/task-handler.interface.js';
 import type { RegisteredHandler } from './contracts/handler-registry.interface.js';
+import { TASK_QUERIES } from './config/taskflow.tokens.js';
 import type { TaskStream } from './contracts/task-event.interface.js';
+import type { TaskQueries } from './contracts/task-queries.interface.js';
 import type {
   ListOptions,
   OwnerOption,
@@ -20,7 +22,6 @@ import type { TaskState } from './domain/task-state.js';
 import { HandlerNotFoundError, ValidationError } from './errors/request.errors.js';
 import { ExecutorService } from './executor/executor.service.js';
 import { HandlerRegistry } from './handlers/handler-registry.js';
-import { TaskList } from './engines/local/ledger/task-list.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
@@ -53,7 +54,7 @@ export class TaskSystem {
     private readonly many: SubmitMany,
     private readonly cancellation: CancellationService,
     private readonly resolver: TaskResolver,
-    private readonly tasks: TaskList,
+    @Inject(TASK_QUERIES) private readonly tasks: TaskQueries,
     private readonly streams: StreamService,
     /** Failed tasks, and their way back. */
     readonly deadLetters: DeadLetterService,

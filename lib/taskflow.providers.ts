@@ -7,8 +7,8 @@ import {
   ID_SOURCE,
   LOG_FILE_SYSTEM,
   LOGGER,
-  TASK_HISTORY,
   TASK_MESSAGE_SOURCE,
+  TASK_QUERIES,
   TASK_STORE,
   TASKFLOW_OPTIONS,
   TASKFLOW_OPTIONS_INPUT,
@@ -35,6 +35,7 @@ import { LocalChangeFeed } from './engines/local/ledger/local-change-feed.js';
 import { Overlay } from './engines/local/ledger/overlay.js';
 import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
 import { DeadLetterCensus } from './engines/local/ledger/dead-letter-census.service.js';
+import { LocalTaskQueries } from './engines/local/ledger/local-task-queries.js';
 import { TaskList } from './engines/local/ledger/task-list.service.js';
 import { TaskReader } from './engines/local/ledger/task-reader.service.js';
 import { DatabaseOutage } from './engines/local/storage/database-outage.service.js';
@@ -115,7 +116,7 @@ const ports: Provider[] = [
   { provide: RESIDENT_FACTS, useExisting: Ledger },
   { provide: FACT_PORT, useExisting: Ledger },
   { provide: CHANGE_FEED, useExisting: LocalChangeFeed },
-  { provide: TASK_HISTORY, useExisting: TaskReader },
+  { provide: TASK_QUERIES, useExisting: LocalTaskQueries },
   { provide: TASK_MESSAGE_SOURCE, useExisting: TaskSystem },
 ];
 
@@ -130,6 +131,7 @@ export const taskflowProviders: Provider[] = [
   TailRestore,
   TaskList,
   DeadLetterCensus,
+  LocalTaskQueries,
   GuardService,
   StreamService,
   DatabaseOutage,

@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
+import { CLOCK, FACT_PORT, TASK_QUERIES, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
+import type { TaskQueries } from '../contracts/task-queries.interface.js';
 import type { OwnerOption, Page, TaskRef } from '../contracts/task-system.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import { decodeCursor, encodeCursor, pageLimit } from '../domain/page-cursor.js';
@@ -11,8 +12,6 @@ import { snapshotOf } from '../domain/task-snapshot.js';
 import { changed, type TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError, ValidationError } from '../errors/request.errors.js';
 import { MisuseLog } from '../telemetry/misuse-log.js';
-import { DeadLetterCensus } from '../engines/local/ledger/dead-letter-census.service.js';
-import { TaskList } from '../engines/local/ledger/task-list.service.js';
 import { TaskResolver } from '../intake/task-resolver.service.js';
 import { Readiness } from '../lifecycle/readiness.js';
 import { ManualRetry } from './manual-retry.service.js';
@@ -38,10 +37,9 @@ export class DeadLetterService {
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(FACT_PORT) private readonly facts: FactPort,
+    @Inject(TASK_QUERIES) private readonly tasks: TaskQueries,
     private readonly readiness: Readiness,
-    private readonly tasks: TaskList,
     private readonly resolver: TaskResolver,
-    private readonly census: DeadLetterCensus,
     private readonly manual: ManualRetry,
     private readonly misuse: MisuseLog,
   ) {}
@@ -118,7 +116,7 @@ export class DeadLetterService {
 
   /** @throws RepositoryError when the database did not answer. */
   size(): Promise<number> {
-    return this.census.count(this.since(), this.options.guard.dlq.maxSize);
+    return this.tasks.countDeadLetters(this.since(), this.options.guard.dlq.maxSize);
   }
 
   private async reopen(state: TaskState): Promise<TaskState> {
@@ -141,7 +139,7 @@ export class DeadLetterService {
   }
 
   private isAmongNewest(state: TaskState): Promise<boolean> {
-    return this.census.isAmongNewest(state, this.since(), this.options.guard.dlq.maxSize);
+    return this.tasks.isAmongNewestDead(state, this.since(), this.options.guard.dlq.maxSize);
   }
 
   /** How many of these, newest first, are among the newest `maxSize` of all: a search by halves. */

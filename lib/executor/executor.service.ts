@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT, TASK_HISTORY, WORK_FEED } from '../config/taskflow.tokens.js';
+import { FACT_PORT, TASK_QUERIES, WORK_FEED } from '../config/taskflow.tokens.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { TaskId } from '../contracts/ids.js';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
@@ -50,7 +50,7 @@ export class ExecutorService {
   constructor(
     @Inject(ExecutionEnvironment) private readonly env: ExecutionEnvironment,
     @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TASK_HISTORY) history: TaskHistory,
+    @Inject(TASK_QUERIES) history: TaskHistory,
     @Inject(WORK_FEED) private readonly feed: WorkFeed,
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
     @Inject(InterceptorChain) interceptors: InterceptorChain,

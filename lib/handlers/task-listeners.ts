@@ -1,5 +1,5 @@
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { CHANGE_FEED, CLOCK, LOGGER, TASK_HISTORY } from '../config/taskflow.tokens.js';
+import { CHANGE_FEED, CLOCK, LOGGER, TASK_QUERIES } from '../config/taskflow.tokens.js';
 import type { ChangeFeed } from '../contracts/change-feed.interface.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { TaskId } from '../contracts/ids.js';
@@ -61,7 +61,7 @@ export class TaskListeners {
 
   constructor(
     @Inject(CHANGE_FEED) private readonly feed: ChangeFeed,
-    @Inject(TASK_HISTORY) private readonly history: TaskHistory,
+    @Inject(TASK_QUERIES) private readonly history: TaskHistory,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: LoggerService,
   ) {}

@@ -1,21 +1,22 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { TASK_QUERIES } from '../config/taskflow.tokens.js';
 import type { TaskId } from '../contracts/ids.js';
+import type { TaskQueries } from '../contracts/task-queries.interface.js';
 import type { TaskRef } from '../contracts/task-system.interface.js';
 import { mayKnow, type Owner, requireIdentifier } from '../domain/owner.js';
 import { scopedKey } from '../domain/task-key.js';
 import type { TaskState } from '../domain/task-state.js';
 import { NotFoundError, ValidationError } from '../errors/request.errors.js';
-import { TaskReader } from '../engines/local/ledger/task-reader.service.js';
 
 /** From what a caller has in hand to the task, if the caller may know of it. Somebody else's task is a plain miss. */
 @Injectable()
 export class TaskResolver {
-  constructor(@Inject(TaskReader) private readonly reader: TaskReader) {}
+  constructor(@Inject(TASK_QUERIES) private readonly tasks: TaskQueries) {}
 
   /** @throws ValidationError for a reference that cannot be one; RepositoryError when the answer cannot be known. */
   async find(ref: TaskRef, owner: Owner): Promise<TaskState | null> {
-    const state =
-      typeof ref === 'string' ? await this.byKey(requireIdentifier('key', ref), owner) : await this.reader.load(idOf(ref), true, owner);
+    if (typeof ref !== 'string') return this.tasks.find(idOf(ref), owner);
+    const state = await this.byKey(requireIdentifier('key', ref), owner);
     return state !== null && mayKnow(owner, state.userId) ? state : null;
   }
 
@@ -29,16 +30,16 @@ export class TaskResolver {
   /** As `require`, for callers that need no bodies: what memory knows asks nothing of disk and database. */
   async locate(ref: TaskRef, owner: Owner): Promise<TaskState> {
     if (typeof ref === 'string') return this.require(ref, owner);
-    const state = await this.reader.peek(idOf(ref), owner);
-    if (state === null || !mayKnow(owner, state.userId)) throw new NotFoundError();
+    const state = await this.tasks.peek(idOf(ref), owner);
+    if (state === null) throw new NotFoundError();
     return state;
   }
 
   /** A bare key: the caller's own chosen one, else a generated one, which is a task id. Both are looked up, hit or miss. */
   private async byKey(key: string, owner: Owner): Promise<TaskState | null> {
     const [chosen, generated] = await Promise.all([
-      this.reader.findByKey(scopedKey('' as TaskId, owner ?? null, key)),
-      this.reader.load(key as TaskId, true, owner),
+      this.tasks.findByKey(scopedKey('' as TaskId, owner ?? null, key)),
+      this.tasks.find(key as TaskId, owner),
     ]);
     if (chosen !== null) return chosen;
     return generated?.key === null ? generated : null;

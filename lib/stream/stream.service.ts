@@ -1,7 +1,7 @@
 import { Inject, Injectable, type MessageEvent } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import type { TaskflowOptions } from '../config/taskflow.options.js';
-import { CLOCK, CHANGE_FEED, TASK_HISTORY, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
+import { CLOCK, CHANGE_FEED, TASK_QUERIES, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { TaskStream } from '../contracts/task-event.interface.js';
 import type { ChangeFeed } from '../contracts/change-feed.interface.js';
@@ -52,7 +52,7 @@ export class StreamService {
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(CHANGE_FEED) private readonly feed: ChangeFeed,
-    @Inject(TASK_HISTORY) private readonly history: TaskHistory,
+    @Inject(TASK_QUERIES) private readonly history: TaskHistory,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {
     const { stream } = options;

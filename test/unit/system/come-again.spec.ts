@@ -5,7 +5,7 @@ import { BackpressureError, SlotTimeoutError } from '../../../lib/errors/admissi
 import { RetryLaterError } from '../../../lib/errors/execution.errors.js';
 import { EventLogFullError, RepositoryError } from '../../../lib/errors/storage.errors.js';
 import type { TaskHistory } from '../../../lib/contracts/task-history.interface.js';
-import { TASK_HISTORY } from '../../../lib/config/taskflow.tokens.js';
+import { TASK_QUERIES } from '../../../lib/config/taskflow.tokens.js';
 import { changed } from '../../../lib/domain/task-state.js';
 import { comeAgainOf } from '../../../lib/executor/come-again.js';
 import { decide, type RunOutcome } from '../../../lib/executor/outcome-decision.js';
@@ -83,7 +83,7 @@ describe('RetryLaterError', () => {
 
   it('is heard of a thousand times for nothing; from then on each costs an attempt', async () => {
     await open();
-    const state = (await house.get<TaskHistory>(TASK_HISTORY).load((await submit()).id))!;
+    const state = (await house.get<TaskHistory>(TASK_QUERIES).load((await submit()).id))!;
     const asked = (attempt: number, postponements: number): RunOutcome =>
       decide({
         task: changed(state, { attempt, postponements }),

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
-import { CLOCK, LOGGER, RESIDENT_FACTS, TASK_HISTORY, TASKFLOW_OPTIONS, TELEMETRY, WORK_SOURCE } from '../../../config/taskflow.tokens.js';
+import { CLOCK, LOGGER, RESIDENT_FACTS, TASK_QUERIES, TASKFLOW_OPTIONS, TELEMETRY, WORK_SOURCE } from '../../../config/taskflow.tokens.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { TaskHistory } from '../../../contracts/task-history.interface.js';
@@ -22,7 +22,7 @@ export class LocalWorkFeed implements WorkFeed {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly logger: LoggerService,
     @Inject(RESIDENT_FACTS) private readonly facts: ResidentFacts,
-    @Inject(TASK_HISTORY) private readonly history: TaskHistory,
+    @Inject(TASK_QUERIES) private readonly history: TaskHistory,
     @Inject(WORK_SOURCE) private readonly source: WorkSource,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
