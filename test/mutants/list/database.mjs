@@ -135,4 +135,12 @@ export const DATABASE_MUTANTS = [
     edits: [['    await this.previous();\n', '']],
     test: ['test/unit/repository/silent-storage.spec.ts', 'is away in time, and nothing is given beside it'],
   },
+  {
+    id: 'keep-silent-connections',
+    promise: 'P10',
+    breaks: 'The connections of a server that fell silent are used again.',
+    file: 'lib/repository/database.connection.ts',
+    edits: [['      if (this.database === database) this.database = undefined;\n      database.abandon();\n', '']],
+    test: ['test/unit/repository/silent-connection.spec.ts', 'is left, and closed; the next statement goes over a new one'],
+  },
 ];

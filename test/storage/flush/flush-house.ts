@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { resolveOptions } from '../../../lib/config/resolve-options.js';
 import type { TaskflowOptions } from '../../../lib/config/taskflow.options.js';
+import type { Clock } from '../../../lib/contracts/clock.interface.js';
 import type { FrameSink, LogDraft, OpenedLog } from '../../../lib/contracts/event-log.interface.js';
 import { taskId } from '../../../lib/contracts/ids.js';
 import type { LogEntry } from '../../../lib/contracts/log-entry.interface.js';
@@ -37,6 +38,7 @@ export class FlushHouse {
   constructor(
     readonly folder: string,
     branches: Record<string, object>,
+    clock: Clock = new SystemClock(),
   ) {
     const database = { type: 'sqlite', database: join(folder, 'tasks.db') };
     this.options = resolveOptions({
@@ -45,7 +47,7 @@ export class FlushHouse {
       eventLog: { eventLogPath: join(folder, 'log', 'events.log'), minFreeBytes: 0, ...branches['eventLog'] },
       flush: { worker: 'inline', ...branches['flush'] },
     });
-    const { clock, ids, fs } = { clock: new SystemClock(), ids: new SystemIdSource(), fs: new NodeFileSystem() };
+    const [ids, fs] = [new SystemIdSource(), new NodeFileSystem()];
     const path = this.options.eventLog.eventLogPath;
     const logFolder = new LogFolder(fs, path);
     this.log = new EventLogService(this.options, clock, ids, fs);

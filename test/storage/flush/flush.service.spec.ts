@@ -2,7 +2,9 @@ import { mkdir, readdir, rm, rename, cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RepositoryError } from '../../../lib/errors/storage.errors.js';
+import type { Clock } from '../../../lib/contracts/clock.interface.js';
 import { SystemIdSource } from '../../../lib/primitives/id-source.js';
+import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { temporaryFolder } from '../../support/disk/event-log-fixture.js';
 import { FlushHouse, TaskScript } from './flush-house.js';
 import { seededRandom } from '../../support/clock/fake-clock.js';
@@ -24,8 +26,16 @@ afterEach(async () => {
   await folder.remove();
 });
 
-async function open(branches: Record<string, object> = {}): Promise<FlushHouse> {
-  const house = new FlushHouse(folder.path, branches);
+/** A machine whose wall clock can be set. */
+class SetClock extends SystemClock {
+  setBy = 0;
+  override now(): number {
+    return super.now() + this.setBy;
+  }
+}
+
+async function open(branches: Record<string, object> = {}, clock: Clock = new SystemClock()): Promise<FlushHouse> {
+  const house = new FlushHouse(folder.path, branches, clock);
   houses.push(house);
   return house.start();
 }
@@ -103,6 +113,41 @@ describe.each(DATABASES)('FlushService, inline, on a real log and $name', ({ ava
 });
 
 describe('FlushService', () => {
+  it.each([
+    { how: 'back', setBy: -3_600_000 },
+    { how: 'forward', setBy: 3_600_000 },
+  ])('tells the age of what the database lacks, whether or not the wall clock is set $how', async ({ setBy }) => {
+    const clock = new SetClock();
+    const begun = performance.now();
+    const house = await open({ flush: { flushIntervalMs: 3_600_000 } }, clock);
+    await house.append(task().created());
+    const before = house.flush.stats().lagMs;
+    clock.setBy = setBy;
+    const after = house.flush.stats().lagMs;
+    expect(after).toBeGreaterThanOrEqual(before);
+    expect(after).toBeLessThanOrEqual(performance.now() - begun);
+    await house.append(task().created());
+    expect(house.flush.stats().lagMs).toBeGreaterThanOrEqual(after);
+    expect(house.flush.stats().lagMs).toBeLessThanOrEqual(performance.now() - begun);
+    expect(await house.flush.drain(PATIENCE_MS)).toBe(true);
+    expect(house.flush.stats().lagMs).toBe(0);
+  });
+
+  it('takes what an earlier process left for new where the wall clock was set back since, and never for what is to come', async () => {
+    const clock = new SetClock();
+    const unflushed = { flush: { flushIntervalMs: 3_600_000 } };
+    const first = await open(unflushed, clock);
+    await first.append(task().created());
+    await close(first);
+    expect(first.flush.stats().appliedSeq).toBeLessThan(first.log.durableSeq);
+    clock.setBy = -3_600_000;
+    const begun = performance.now();
+    const second = await open(unflushed, clock);
+    const lagMs = second.flush.stats().lagMs;
+    expect(lagMs).toBeGreaterThanOrEqual(0);
+    expect(lagMs).toBeLessThanOrEqual(performance.now() - begun);
+  });
+
   it('P8: deletes old segments only when the database confirms that it holds them', async () => {
     const house = await open({ eventLog: { maxSizeBytesPerFile: 4096, retentionCount: 1 }, flush: { maxBatchSize: 20 } });
     const segments = async (): Promise<number> =>
