@@ -17,7 +17,9 @@ import {
   WORK_FEED,
   WORK_SOURCE,
 } from './config/taskflow.tokens.js';
+import type { TaskflowOptionsInput } from './config/taskflow-options.interface.js';
 import { TaskflowOptions } from './config/taskflow.options.js';
+import { ConfigValidationError } from './errors/config.errors.js';
 import type { Clock } from './contracts/clock.interface.js';
 import type { LogFileSystem } from './contracts/log-file-system.interface.js';
 import { LogCursorFile } from './engines/local/wal/cursor-file.js';
@@ -79,9 +81,16 @@ import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { TaskflowStats } from './taskflow-stats.js';
 
+function optionsOf(input: TaskflowOptionsInput): TaskflowOptions {
+  const options = resolveOptions(input);
+  if (options.engine === 'cluster')
+    throw new ConfigValidationError([{ path: 'engine', message: "'cluster' is not part of this version; leave it out, or set 'local'" }]);
+  return options;
+}
+
 /** Where the engine meets the world. Each is a token, so that a test can put its own in. */
 const ports: Provider[] = [
-  { provide: TASKFLOW_OPTIONS, useFactory: resolveOptions, inject: [TASKFLOW_OPTIONS_INPUT] },
+  { provide: TASKFLOW_OPTIONS, useFactory: optionsOf, inject: [TASKFLOW_OPTIONS_INPUT] },
   { provide: CLOCK, useClass: SystemClock },
   { provide: ID_SOURCE, useClass: SystemIdSource },
   { provide: LOG_FILE_SYSTEM, useClass: NodeFileSystem },

@@ -1,11 +1,17 @@
 import type { FieldIssue } from '../errors/request.errors.js';
+import type { RepositoryOptions } from './repository.options.js';
 import type { TaskflowOptions } from './taskflow.options.js';
 
 /** Beats that may be missed before a run counts as dead: one lost to a slow disk, one to a pause of the process. */
 const HEARTBEATS_PER_STALE = 3;
 
+/** Signs of life that may be missed before a node counts as dead. */
+const BEATS_PER_LEASE = 3;
+/** Storage that many nodes can share. */
+const SHARED_STORAGE: ReadonlySet<string> = new Set(['postgres', 'lakebase']);
+
 /** Options that are right one by one, and wrong together. @param isRight whether the option at that path has no fault of its own. */
-export function contradictions(options: TaskflowOptions, isRight: (path: string) => boolean): FieldIssue[] {
+export function contradictions(options: TaskflowOptions, repository: RepositoryOptions, isRight: (path: string) => boolean): FieldIssue[] {
   const issues: FieldIssue[] = [];
   const areRight = (...paths: string[]): boolean => paths.every(isRight);
   const { heartbeatIntervalMs } = options.executor;
@@ -23,6 +29,19 @@ export function contradictions(options: TaskflowOptions, isRight: (path: string)
     issues.push({
       path: 'retention.failedTtlMs',
       message: `must be at least guard.dlq.ttlMs (${ttlMs}), not ${failedTtlMs}: dead letters would be pruned before they expire`,
+    });
+  }
+  const { leaseTtlMs, beatIntervalMs } = options.cluster;
+  if (areRight('cluster.leaseTtlMs', 'cluster.beatIntervalMs') && leaseTtlMs < BEATS_PER_LEASE * beatIntervalMs) {
+    issues.push({
+      path: 'cluster.leaseTtlMs',
+      message: `must be at least ${BEATS_PER_LEASE} × cluster.beatIntervalMs (${BEATS_PER_LEASE * beatIntervalMs}), not ${leaseTtlMs}: a live node would count as dead`,
+    });
+  }
+  if (options.engine === 'cluster' && areRight('repository', 'repository.type') && !SHARED_STORAGE.has(repository.type)) {
+    issues.push({
+      path: 'engine',
+      message: `'cluster' needs repository.type 'postgres' or 'lakebase', not '${repository.type}': nodes share nothing but a database`,
     });
   }
   return issues;

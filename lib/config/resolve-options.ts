@@ -21,7 +21,7 @@ export function resolveOptions(input: TaskflowOptionsInput = {}): TaskflowOption
   const repository = resolveRepository(given['repository'], issues);
   // Rules between fields are only worth reading where each of them is right.
   const wrong = new Set(issues.map(({ path }) => path));
-  issues.push(...contradictions(options, (path) => !wrong.has(path)));
+  issues.push(...contradictions(options, repository, (path) => !wrong.has(path)));
   if (issues.length > 0) throw new ConfigValidationError(issues);
   return freeze(Object.assign(options, { repository, hooks: given['hooks'] }));
 }

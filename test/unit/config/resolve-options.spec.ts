@@ -4,6 +4,7 @@ import { ConfigValidationError } from '../../../lib/errors/config.errors.js';
 
 /** The documented defaults. */
 const DEFAULTS = {
+  engine: 'local',
   eventLog: {
     eventLogPath: './.taskflow/events.log',
     maxSizeBytesPerFile: 10_485_760,
@@ -49,6 +50,7 @@ const DEFAULTS = {
     retry: { maxAttempts: 3, initialDelayMs: 1000, maxDelayMs: 30_000, backoffMultiplier: 2, jitter: true },
   },
   recovery: { staleThresholdMs: 30_000, scanIntervalMs: 10_000, maxConcurrentRecoveries: 5, maxRecoveriesPerTask: 5 },
+  cluster: { leaseTtlMs: 10_000, beatIntervalMs: 3_000, listen: true, pollIntervalMs: 1_000, maxExecutionPerNode: 50 },
   shutdown: { timeoutMs: 20_000, forceKillTimeoutMs: 5_000 },
   limits: { maxInputBytes: 256 * 1024, maxEventBytes: 64 * 1024, maxResultBytes: 1024 ** 2, maxDepth: 64 },
   retention: { completedTtlMs: 7 * 86_400_000, failedTtlMs: 30 * 86_400_000, sweepIntervalMs: 60_000 },
@@ -86,10 +88,16 @@ describe('resolveOptions', () => {
     const other =
       typeof value === 'number'
         ? value * (path.startsWith('limits.') ? 4 : 100)
-        : ({ stay: 'exit', process: 'inline', true: false, false: true }[String(value)] ?? 'elsewhere.log');
-    const extra = path === 'executor.heartbeatIntervalMs' ? { recovery: { staleThresholdMs: 10 ** 7 } } : {};
+        : ({ local: 'cluster', stay: 'exit', process: 'inline', true: false, false: true }[String(value)] ?? 'elsewhere.log');
+    const companions: Record<string, Record<string, unknown>> = {
+      engine: { repository: { type: 'postgres' } },
+      'executor.heartbeatIntervalMs': { recovery: { staleThresholdMs: 10 ** 7 } },
+      'cluster.beatIntervalMs': { cluster: { beatIntervalMs: other, leaseTtlMs: 10 ** 6 } },
+    };
     const input =
-      path === 'guard.dlq.ttlMs' ? { ...nest(path, other), retention: { failedTtlMs: other } } : { ...nest(path, other), ...extra };
+      path === 'guard.dlq.ttlMs'
+        ? { ...nest(path, other), retention: { failedTtlMs: other } }
+        : { ...nest(path, other), ...companions[path] };
     expect(leaves(resolveOptions(input)).find(([at]) => at === path)).toEqual([path, other]);
   });
 
@@ -192,6 +200,20 @@ describe('resolveOptions', () => {
     expect(pathsOf({ executor: { heartbeatIntervalMs: 10_001 } })).toEqual(['recovery.staleThresholdMs']);
     expect(pathsOf({ recovery: { staleThresholdMs: 14_999 } })).toEqual(['recovery.staleThresholdMs']);
     expect(resolveOptions({ recovery: { staleThresholdMs: 15_000 } }).recovery.staleThresholdMs).toBe(15_000);
+  });
+
+  it('refuses a lease below three signs of life', () => {
+    expect(pathsOf({ cluster: { beatIntervalMs: 3_334 } })).toEqual(['cluster.leaseTtlMs']);
+    expect(pathsOf({ cluster: { leaseTtlMs: 8_999 } })).toEqual(['cluster.leaseTtlMs']);
+    expect(resolveOptions({ cluster: { leaseTtlMs: 9_000 } }).cluster.leaseTtlMs).toBe(9_000);
+  });
+
+  it('refuses a cluster on storage that nodes cannot share, and says what they can', () => {
+    for (const repository of [undefined, { type: 'sqlite' }, { type: 'custom', repository: {} }])
+      expect(issuesOf({ engine: 'cluster', repository })).toEqual([
+        { path: 'engine', message: expect.stringContaining("needs repository.type 'postgres' or 'lakebase'") },
+      ]);
+    expect(resolveOptions({ engine: 'cluster', repository: { type: 'postgres' } }).engine).toBe('cluster');
   });
 
   it('refuses to prune failed tasks before their dead letters expire', () => {
