@@ -96,6 +96,13 @@ module.exports = {
       to: { path: '^lib/engines/', pathNot: '^lib/engines/$1/' },
     },
     {
+      name: 'client-alone',
+      comment: 'What browsers load imports itself and types of events, no package and no module of Node.',
+      severity: 'error',
+      from: { path: '^lib/client/' },
+      to: { pathNot: ['^lib/client/', '^lib/contracts/task-event-type\\.ts$'] },
+    },
+    {
       name: 'known-floor',
       comment: 'A new folder of lib needs its floor, above. The main of the flush process is part of the root floor.',
       severity: 'error',

@@ -1,8 +1,8 @@
 import type { Observable } from 'rxjs';
 import type { EventId, IdempotencyKey, TaskId, TaskName, UserId } from './ids.js';
+import type { TaskEventType, TerminalEventType } from './task-event-type.js';
 
-export type TerminalEventType = 'complete' | 'error' | 'cancelled';
-export type TaskEventType = 'created' | 'start' | 'progress' | 'custom' | 'retry' | 'recovered' | TerminalEventType | 'heartbeat';
+export type { TaskEventType, TerminalEventType };
 /** Entries of the log that are folded, never replayed to subscribers; only `heartbeat` is also shown live. */
 export type ControlEntryType = 'heartbeat' | 'cancel' | 'pruned' | 'dlq-removed' | 'adopted' | 'gap';
 export type EntryType = TaskEventType | ControlEntryType;

@@ -1,6 +1,7 @@
 /** What `api-contract.d.ts` allows, the built `dist/index.d.ts` allows. */
 import type * as api from './api-contract.js';
 import type * as lib from 'nestjs-taskflow';
+import type * as client from 'nestjs-taskflow/client';
 
 type Assert<T extends true> = T;
 /** A value of ours can be used as the contract's. */
@@ -13,7 +14,7 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values: 'client' | 'testing' | 'health' | 'LastEventIds';
+  values: 'testing' | 'health' | 'LastEventIds';
   system: 'sseMany';
   rejections: never;
   task: never;
@@ -95,5 +96,17 @@ type Shape<T> = T extends abstract new (...args: never[]) => infer I
   : T extends (...args: infer Args) => Promise<infer I extends { getStats(): unknown }>
     ? (...args: Args) => Promise<Instance<I>>
     : T;
-type Values<T> = { [K in Exclude<keyof T, NotYet['values']>]: Shape<T[K]> };
+/** Namespaces of the contract are sub-paths of the package. */
+type Values<T> = { [K in Exclude<keyof T, NotYet['values'] | 'client'>]: Shape<T[K]> };
 export type EveryValue = Assert<Gives<Values<typeof lib>, Values<typeof import('./api-contract.js')>>>;
+
+/** Users make options and read watches; members may be added to both. */
+type Contract = typeof import('./api-contract.js');
+export type Client = [
+  Assert<Gives<typeof client, Contract['client']>>,
+  Assert<Same<client.TaskMessage<{ a: 1 }>, api.client.TaskMessage<{ a: 1 }>>>,
+  Assert<Gives<client.WatchEnd, api.client.WatchEnd>>,
+  Assert<Gives<client.TaskWatch<{ a: 1 }>, api.client.TaskWatch<{ a: 1 }>>>,
+  Assert<Gives<api.client.WatchOptions<{ a: 1 }>, client.WatchOptions<{ a: 1 }>>>,
+  Assert<Same<Exclude<keyof api.client.WatchOptions, keyof client.WatchOptions>, never>>,
+];
