@@ -17,8 +17,11 @@ const FLOORS = [
   ['health', 'testing', 'client', 'cli'],
 ];
 
-/** The rooms of the local engine, by the same rule. */
-const LOCAL_ROOMS = [['wal', 'storage'], ['ledger', 'projection', 'queue'], ['startup'], ['cli']];
+/** The rooms of each engine, by the same rule. */
+const ROOMS = {
+  local: [['wal', 'storage'], ['ledger', 'projection', 'queue'], ['startup'], ['cli']],
+  cluster: [['storage'], ['cli']],
+};
 
 /** Imports that are meant, and would break a floor's rule. Each one is a shape or an edge that the contract itself names. */
 const ALLOWED = {
@@ -54,17 +57,19 @@ const floorRules = FLOORS.flatMap((floor, level) =>
     };
   }),
 );
-const roomRules = LOCAL_ROOMS.flatMap((floor, level) =>
-  floor.map((room) => ({
-    name: `local-${room}`,
-    comment: `engines/local/${room} imports itself and lower rooms only: ${LOCAL_ROOMS.slice(0, level).flat().join(', ') || 'none'}`,
-    severity: 'error',
-    from: { path: `^lib/engines/local/${room}/` },
-    to: {
-      path: '^lib/engines/local/',
-      pathNot: [room, ...LOCAL_ROOMS.slice(0, level).flat()].map((name) => `^lib/engines/local/${name}/`),
-    },
-  })),
+const roomRules = Object.entries(ROOMS).flatMap(([engine, rooms]) =>
+  rooms.flatMap((floor, level) =>
+    floor.map((room) => ({
+      name: `${engine}-${room}`,
+      comment: `engines/${engine}/${room} imports itself and lower rooms only: ${rooms.slice(0, level).flat().join(', ') || 'none'}`,
+      severity: 'error',
+      from: { path: `^lib/engines/${engine}/${room}/` },
+      to: {
+        path: `^lib/engines/${engine}/`,
+        pathNot: [room, ...rooms.slice(0, level).flat()].map((name) => `^lib/engines/${engine}/${name}/`),
+      },
+    })),
+  ),
 );
 
 /** A package or module that only some places may import. */
