@@ -33,6 +33,8 @@ export class DatabaseConnection implements SqlSession {
   private readonly limits: StatementLimits;
   private database: OpenDatabase | undefined;
   private opening: Promise<OpenDatabase> | undefined;
+  /** Connected, and migrated for as long as that takes. */
+  private arriving: OpenDatabase | undefined;
   private wasOpened = false;
   private readonly texts = new Map<string, string>();
 
@@ -90,7 +92,7 @@ export class DatabaseConnection implements SqlSession {
     this.wasOpened = false;
     const { opening } = this;
     // Whatever does not end in time is left: a stop waits for no silent server.
-    let left: OpenDatabase | undefined;
+    let left = this.arriving;
     const closed = async (): Promise<void> => {
       left = (await opening?.catch(() => undefined)) ?? this.database;
       await this.rest();
@@ -185,12 +187,15 @@ export class DatabaseConnection implements SqlSession {
     const loggedIn = (): Promise<OpenDatabase> =>
       open().catch((error: unknown) => (isWrongPassword(error) ? open() : Promise.reject(error)));
     const database = await retryWhileCrowded(this.ports.clock, CROWDED_LIMIT_MS, loggedIn);
+    this.arriving = database;
     try {
       if (this.role !== 'confirm') await retryWhileBusy(this.ports.clock, () => this.migrate(database));
       this.requireWanted();
     } catch (error) {
       await database.close();
       throw error;
+    } finally {
+      this.arriving = undefined;
     }
     this.database = database;
     return database;

@@ -1,4 +1,5 @@
 import type { Clock } from '../contracts/clock.interface.js';
+import { RepositoryError } from '../errors/storage.errors.js';
 import { answerWithin, isSilence } from './answer-limit.js';
 
 /** Whoever asks a storage that said nothing to the last one is told so soon: it is most likely still silent. */
@@ -10,6 +11,8 @@ const IMPATIENT_MS = 2_000;
  */
 export class StorageWatch {
   private silent = false;
+  /** Refuse the calls that are under way. */
+  private readonly waiting = new Set<(error: Error) => void>();
 
   /** @param what for messages. @param onChange it fell silent (true), or was heard of again. Must not throw. */
   constructor(
@@ -22,24 +25,35 @@ export class StorageWatch {
     return this.silent;
   }
 
-  /** @throws RepositoryError `UNAVAILABLE` when there is no answer within `limitMs`, or less while nothing is heard of the storage. */
+  /** @throws RepositoryError `UNAVAILABLE` when there is no answer within `limitMs`, or less while nothing is heard of the storage; or it is closed. */
   ask<T>(limitMs: number, call: () => PromiseLike<T> | T): Promise<T> {
+    let refuse!: (error: Error) => void;
+    const refused = new Promise<never>((_, reject) => (refuse = reject));
+    this.waiting.add(refuse);
     return answerWithin(
       this.clock,
       this.silent ? Math.min(limitMs, IMPATIENT_MS) : limitMs,
       this.what,
-      async () => {
-        try {
-          const answer = await call();
-          this.change(false);
-          return answer;
-        } catch (error) {
-          this.change(isSilence(error));
-          throw error;
-        }
-      },
+      () => Promise.race([refused, this.heard(call)]),
       () => this.change(true),
-    );
+    ).finally(() => this.waiting.delete(refuse));
+  }
+
+  /** Refuses what is under way, with its time limits, which would keep the process alive: the storage is closed, and nobody waits for it. */
+  end(): void {
+    for (const refuse of this.waiting)
+      refuse(new RepositoryError('UNAVAILABLE', `The database was closed before it answered (${this.what}).`));
+  }
+
+  private async heard<T>(call: () => PromiseLike<T> | T): Promise<T> {
+    try {
+      const answer = await call();
+      this.change(false);
+      return answer;
+    } catch (error) {
+      this.change(isSilence(error));
+      throw error;
+    }
   }
 
   private change(isSilent: boolean): void {

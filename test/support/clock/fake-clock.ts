@@ -3,6 +3,8 @@ import type { Clock, IdSource, Timer } from '../../../lib/contracts/clock.interf
 interface Pending {
   readonly at: number;
   readonly callback: () => void;
+  /** It keeps the process alive. */
+  readonly ref: boolean;
 }
 
 /** Time that stands still until it is moved by hand. Wall clock and monotonic clock move together, and the wall clock can jump. */
@@ -21,8 +23,8 @@ export class FakeClock implements Clock {
   monotonic(): number {
     return this.monotonicStart + this.elapsedMs;
   }
-  after(delayMs: number, callback: () => void): Timer {
-    const entry = { at: this.elapsedMs + Math.max(0, delayMs), callback };
+  after(delayMs: number, callback: () => void, ref = false): Timer {
+    const entry = { at: this.elapsedMs + Math.max(0, delayMs), callback, ref };
     this.pending.add(entry);
     return { cancel: () => void this.pending.delete(entry) };
   }
@@ -30,6 +32,11 @@ export class FakeClock implements Clock {
   /** Timers that were not cancelled and did not fire. */
   get timers(): number {
     return this.pending.size;
+  }
+
+  /** Those of them that would keep the process alive. */
+  get holding(): number {
+    return [...this.pending].filter(({ ref }) => ref).length;
   }
 
   /** Moves both clocks, firing what is due on the way, in order. Does not wait for promises: see `run`. */

@@ -94,6 +94,21 @@ describe('A database that neither answers nor fails', () => {
     work.run(waiting.id).resolve(1);
   });
 
+  it('keeps no process alive that has stopped, though its unfinished tasks stay untold', async () => {
+    build();
+    await house.start();
+    await house.until(house.system.submit('work', { input: 'old', delayMs: 5_000 }));
+    await house.flushed();
+    await house.stop();
+    house.shared.onUnfinished = () => new Promise(() => undefined);
+    await house.start();
+    const { clock } = house;
+    expect(clock.holding).toBeGreaterThan(0);
+    await house.stop();
+    expect(clock.holding).toBe(0);
+    house.shared.onUnfinished = undefined;
+  });
+
   it('is one warning when it begins, one a minute, and one line when it is over', async () => {
     build({ flush: { flushIntervalMs: 50 } });
     await house.start();

@@ -188,7 +188,7 @@ export class TypeOrmTaskStore implements TaskStore {
   }
 
   close(): Promise<void> {
-    return this.connection.close();
+    return this.connection.close().finally(() => this.watch.end());
   }
 
   private async unfinishedRows(

@@ -26,6 +26,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set(['gap', 'adopted']);
 
 /** Hands batches to a repository of the user's own: at least once, since its cursor is a file beside the log. */
 export class CustomProjector implements Projector {
+  private readonly watch: StorageWatch;
   private readonly identities: CustomIdentities;
   private readonly lane: BatchLane;
 
@@ -37,7 +38,8 @@ export class CustomProjector implements Projector {
     private readonly cursorFile: CursorFile,
     private readonly report: Pick<ProjectionReport, 'bridged'>,
   ) {
-    this.identities = new CustomIdentities(new LimitedRepository(repository, new StorageWatch(clock, 'custom repository')));
+    this.watch = new StorageWatch(clock, 'custom repository');
+    this.identities = new CustomIdentities(new LimitedRepository(repository, this.watch));
     this.lane = new BatchLane(repository, clock);
   }
 
@@ -71,7 +73,9 @@ export class CustomProjector implements Projector {
   }
 
   /** The store closes the repository. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.watch.end();
+  }
 
   private async completeEntries(entries: readonly LogEntry[], bridged: Map<string, number>): Promise<EventLogEntry[]> {
     const complete: EventLogEntry[] = [];

@@ -159,7 +159,7 @@ export class CustomTaskStore implements TaskStore {
   }
 
   close(): Promise<void> {
-    return guarded(() => this.opening.close());
+    return guarded(() => this.opening.close()).finally(() => this.watch.end());
   }
 
   private state(task: Parameters<typeof stateOf>[0]): TaskState {
