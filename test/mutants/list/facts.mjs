@@ -4,7 +4,7 @@ export const FACT_MUTANTS = [
     id: 'drop-gate-fence',
     promise: 'P5',
     breaks: 'The gate lets a run write after a later run began.',
-    file: 'lib/engines/local/ledger/fact-gate.ts',
+    file: 'lib/domain/transition.ts',
     edits: [['  if (expect?.fence !== undefined && expect.fence !== head.fence) return false;\n', '']],
     test: ['test/unit/facts/races.spec.ts', 'a run whose task runs again elsewhere'],
   },
@@ -12,7 +12,7 @@ export const FACT_MUTANTS = [
     id: 'complete-twice',
     promise: 'P5',
     breaks: 'A task that has ended may end again.',
-    file: 'lib/engines/local/ledger/fact-gate.ts',
+    file: 'lib/domain/transition.ts',
     edits: [
       ['  if (expect?.status !== undefined && !expect.status.includes(head.status)) return false;\n', ''],
       [
@@ -26,7 +26,7 @@ export const FACT_MUTANTS = [
     id: 'prune-unfinished',
     promise: 'P6',
     breaks: 'Retention deletes a task that was just brought back to life.',
-    file: 'lib/engines/local/ledger/fact-gate.ts',
+    file: 'lib/domain/transition.ts',
     edits: [
       ["    case 'pruned':\n      return isEnded(head.status);", "    case 'pruned':\n      return true;"],
       ['  if (expect?.life !== undefined && expect.life !== head.life) return false;\n', ''],

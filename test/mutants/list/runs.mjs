@@ -49,8 +49,8 @@ export const RUN_MUTANTS = [
     id: 'forget-crashes',
     promise: 'P6',
     breaks: 'Crashes are not counted, so that a lethal task runs for ever.',
-    file: 'lib/engines/local/startup/recovery.service.ts',
-    edits: [['this.livedLong(state) ? 1 : state.recoveries + 1;', 'this.livedLong(state) ? 1 : 1;']],
+    file: 'lib/domain/crash-verdict.ts',
+    edits: [['livedLong(state, bounds) ? 1 : state.recoveries + 1;', 'livedLong(state, bounds) ? 1 : 1;']],
     test: ['test/unit/system/recovery.spec.ts', 'is counted one by one until the loop is cut, and the count starts anew after a long run'],
   },
   {

@@ -9,8 +9,7 @@ import type { Task } from '../../../lib/contracts/task.interface.js';
 import { cancelDataOf, fold, FoldGapError, foldOverHole, isControl } from '../../../lib/domain/fold.js';
 import { applyEntry, stateOf, toStoredEvent } from '../../../lib/domain/task-snapshot.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
-import { admits, advance } from '../../../lib/engines/local/ledger/fact-gate.js';
-import { type PendingHead, pendingOf } from '../../../lib/engines/local/ledger/task-head.js';
+import { admits, advance, type PendingHead, pendingOf } from '../../../lib/domain/transition.js';
 import { BatchProjection } from '../../../lib/engines/local/storage/batch-projection.js';
 import { SEED } from '../../support/clock/seed.js';
 

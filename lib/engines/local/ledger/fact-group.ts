@@ -1,7 +1,7 @@
 import type { LogGroup } from '../../../contracts/event-log.interface.js';
 import type { FactOutcome } from '../../../contracts/fact-port.interface.js';
 import { EventLogError } from '../../../errors/storage.errors.js';
-import type { Fact } from './fact.js';
+import type { Fact } from '../../../domain/fact.js';
 import type { TaskHead } from './task-head.js';
 
 /** The drafts of one task on their way to the disk. */

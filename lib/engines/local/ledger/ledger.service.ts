@@ -7,11 +7,12 @@ import { copyOf, type TaskState } from '../../../domain/task-state.js';
 import { EventLogError } from '../../../errors/storage.errors.js';
 import { Deferred } from '../../../primitives/deferred.js';
 import { EventLogService } from '../wal/event-log.service.js';
-import { sequence, type Sequenced } from './fact.js';
+import { sequence, type Sequenced } from '../../../domain/fact.js';
 import { eachPart, FactGroup, type FactPart, rejectAll } from './fact-group.js';
 import { applyFrame } from './frame-commit.js';
 import { Overlay } from './overlay.js';
-import type { PendingHead, TaskHead } from './task-head.js';
+import type { PendingHead } from '../../../domain/transition.js';
+import type { TaskHead } from './task-head.js';
 import { TaskReader } from './task-reader.service.js';
 
 /**

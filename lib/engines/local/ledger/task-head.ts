@@ -1,31 +1,7 @@
 import type { TaskId } from '../../../contracts/ids.js';
 import type { EntryAddress } from '../../../contracts/event-log.interface.js';
-import type { TaskStatus } from '../../../contracts/task.interface.js';
 import { nextKeyBase, type TaskState } from '../../../domain/task-state.js';
-
-/** The newest fold that appends are checked against, entries on their way included. */
-export interface PendingHead {
-  readonly status: TaskStatus;
-  readonly attempt: number;
-  readonly fence: number;
-  readonly life: number;
-  readonly lastSeq: number;
-  readonly cancelRequest: { readonly reason?: string } | null;
-  readonly deadLettered: boolean;
-  /** Its key was given to a newer task. */
-  readonly superseded: boolean;
-}
-
-export const pendingOf = (state: TaskState): PendingHead => ({
-  status: state.status,
-  attempt: state.attempt,
-  fence: state.fence,
-  life: state.life,
-  lastSeq: state.lastSeq,
-  cancelRequest: state.cancelRequest,
-  deadLettered: state.deadLetteredAt !== null,
-  superseded: state.supersededBy !== null,
-});
+import { type PendingHead, pendingOf } from '../../../domain/transition.js';
 
 /** Numbers kept per unflushed stream entry after `created`: its log sequence and its address. */
 const STRIDE = 4;

@@ -1,10 +1,11 @@
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
 import { FACT_PORT, LOGGER, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../../../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
-import type { FactDraft, FactPort } from '../../../contracts/fact-port.interface.js';
+import type { FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { TaskStore } from '../../../contracts/task-store.interface.js';
 import type { Telemetry } from '../../../contracts/telemetry.interface.js';
+import { crashVerdict } from '../../../domain/crash-verdict.js';
 import type { TaskState } from '../../../domain/task-state.js';
 import { EventLogFullError } from '../../../errors/storage.errors.js';
 import { EventLogService } from '../wal/event-log.service.js';
@@ -120,7 +121,7 @@ export class RecoveryService {
   private async putBack(state: TaskState): Promise<void> {
     const known = this.facts.cancelRequestOf(state.id);
     const request = known === undefined ? state.cancelRequest : known;
-    const outcome = await this.facts.append([request === null ? this.verdict(state) : this.cancelled(state, request)]);
+    const outcome = await this.facts.append([crashVerdict(state, request, 'crash', this.options.recovery)]);
     if (outcome.kind !== 'applied') {
       // A cancel request came in between: decide once more. Anything else means that the task is no leftover any more.
       if (outcome.task?.status === 'running' && outcome.task.fence === state.fence) await this.putBack(outcome.task);
@@ -141,30 +142,5 @@ export class RecoveryService {
       );
     const counter = status === 'created' ? 'recovered' : status === 'cancelled' ? 'cancelled' : 'failed';
     this.telemetry.count(`taskflow.tasks.${counter}`, 1, { 'taskflow.task.name': name });
-  }
-
-  private verdict(state: TaskState): FactDraft {
-    const recoveries = this.livedLong(state) ? 1 : state.recoveries + 1;
-    const expect = { status: ['running'] as const, fence: state.fence };
-    if (recoveries <= this.options.recovery.maxRecoveriesPerTask) {
-      return { type: 'recovered', taskId: state.id, data: { reason: 'crash', recoveries }, expect };
-    }
-    const error = {
-      name: 'CrashLoopError',
-      code: 'CRASH_LOOP',
-      message: `The process died ${recoveries} times in a row while this task ran.`,
-      retryable: false,
-    };
-    return { type: 'error', taskId: state.id, data: { error }, expect };
-  }
-
-  private cancelled(state: TaskState, { reason }: { readonly reason?: string }): FactDraft {
-    const expect = { status: ['running'] as const, fence: state.fence };
-    return { type: 'cancelled', taskId: state.id, ...(reason === undefined ? {} : { data: { reason } }), expect };
-  }
-
-  /** A run that beat for long before it died did not kill the process by itself: crashes are counted from one again. */
-  private livedLong(state: TaskState): boolean {
-    return (state.lastHeartbeatAt ?? 0) - (state.startedAt ?? 0) >= this.options.recovery.staleThresholdMs;
   }
 }

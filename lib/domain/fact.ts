@@ -1,13 +1,12 @@
-import type { LogDraft } from '../../../contracts/event-log.interface.js';
-import type { FactDraft } from '../../../contracts/fact-port.interface.js';
-import type { TaskId } from '../../../contracts/ids.js';
-import type { EntryData } from '../../../contracts/log-entry.interface.js';
-import type { EntryType } from '../../../contracts/task-event.interface.js';
-import type { StoredEntry } from '../../../contracts/task-history.interface.js';
-import { isControl } from '../../../domain/fold.js';
-import type { FoldableEntry } from '../../../domain/task-state.js';
-import { admits, advance } from './fact-gate.js';
-import type { PendingHead } from './task-head.js';
+import type { LogDraft } from '../contracts/event-log.interface.js';
+import type { FactDraft } from '../contracts/fact-port.interface.js';
+import type { TaskId } from '../contracts/ids.js';
+import type { EntryData } from '../contracts/log-entry.interface.js';
+import type { EntryType } from '../contracts/task-event.interface.js';
+import type { StoredEntry } from '../contracts/task-history.interface.js';
+import { isControl } from './fold.js';
+import type { FoldableEntry } from './task-state.js';
+import { admits, advance, type PendingHead } from './transition.js';
 
 const NOTHING: EntryData = Object.freeze({});
 

@@ -1,9 +1,32 @@
-import type { FactDraft } from '../../../contracts/fact-port.interface.js';
-import type { EntryData } from '../../../contracts/log-entry.interface.js';
-import { cancelDataOf, isControl, supersededByOf } from '../../../domain/fold.js';
-import type { TaskStatus } from '../../../contracts/task.interface.js';
-import { isEnded } from '../../../domain/task-state.js';
-import type { PendingHead } from './task-head.js';
+import type { FactDraft } from '../contracts/fact-port.interface.js';
+import type { EntryData } from '../contracts/log-entry.interface.js';
+import { cancelDataOf, isControl, supersededByOf } from './fold.js';
+import type { TaskStatus } from '../contracts/task.interface.js';
+import { isEnded, type TaskState } from './task-state.js';
+
+/** The newest fold that appends are checked against, entries on their way included. */
+export interface PendingHead {
+  readonly status: TaskStatus;
+  readonly attempt: number;
+  readonly fence: number;
+  readonly life: number;
+  readonly lastSeq: number;
+  readonly cancelRequest: { readonly reason?: string } | null;
+  readonly deadLettered: boolean;
+  /** Its key was given to a newer task. */
+  readonly superseded: boolean;
+}
+
+export const pendingOf = (state: TaskState): PendingHead => ({
+  status: state.status,
+  attempt: state.attempt,
+  fence: state.fence,
+  life: state.life,
+  lastSeq: state.lastSeq,
+  cancelRequest: state.cancelRequest,
+  deadLettered: state.deadLetteredAt !== null,
+  superseded: state.supersededBy !== null,
+});
 
 const NOTHING: EntryData = Object.freeze({});
 
