@@ -25,7 +25,6 @@ import { HandlerRegistry } from './handlers/handler-registry.js';
 import { CancellationService } from './intake/cancellation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
-import { SubmitMany } from './intake/submit-many.service.js';
 import { TaskResolver } from './intake/task-resolver.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
 import { ManualRetry } from './dead-letters/manual-retry.service.js';
@@ -51,7 +50,6 @@ export class TaskSystem {
     private readonly readiness: Readiness,
     private readonly registry: HandlerRegistry,
     private readonly intake: IntakeService,
-    private readonly many: SubmitMany,
     private readonly cancellation: CancellationService,
     private readonly resolver: TaskResolver,
     @Inject(TASK_QUERIES) private readonly tasks: TaskQueries,
@@ -109,7 +107,7 @@ export class TaskSystem {
     const { isInsideRun } = this.executor;
     await this.readiness.waitToAccept(isInsideRun);
     try {
-      return await this.many.submit(this.handlerOf(handler), items, isInsideRun);
+      return await this.intake.submitMany(this.handlerOf(handler), items, isInsideRun);
     } catch (error) {
       throw this.misuse.seen(error);
     }

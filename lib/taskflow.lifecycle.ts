@@ -1,7 +1,8 @@
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { CLOCK, LOGGER, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from './config/taskflow.tokens.js';
+import { CLOCK, LOGGER, TASK_CREATOR, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from './config/taskflow.tokens.js';
 import { TaskflowOptions } from './config/taskflow.options.js';
 import type { Clock } from './contracts/clock.interface.js';
+import type { TaskCreator } from './contracts/task-creator.interface.js';
 import type { TaskStore } from './contracts/task-store.interface.js';
 import type { ShutdownOptions, TaskSystemStats } from './contracts/task-system.interface.js';
 import { ShuttingDownError } from './errors/admission.errors.js';
@@ -14,7 +15,6 @@ import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
 import { DatabaseOutage } from './engines/local/storage/database-outage.service.js';
 import { FlushService } from './engines/local/projection/flush.service.js';
 import { settleWithin } from './primitives/settle-within.js';
-import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
 import { TaskListeners } from './handlers/task-listeners.js';
 import { inOwnContext } from './primitives/async-context.js';
@@ -59,7 +59,7 @@ export class TaskflowLifecycle {
     private readonly homecoming: Homecoming,
     private readonly recovery: RecoveryService,
     private readonly catchUp: DatabaseCatchUp,
-    private readonly intake: IntakeService,
+    @Inject(TASK_CREATOR) private readonly creator: TaskCreator,
     private readonly executor: ExecutorService,
     private readonly streams: StreamService,
     private readonly flush: FlushService,
@@ -180,9 +180,9 @@ export class TaskflowLifecycle {
     await this.catchUp.stop();
     const { forceKillTimeoutMs } = this.options.shutdown;
     // A disk that does not answer must not hold up the rest.
-    await settleWithin(this.clock, forceKillTimeoutMs, this.intake.stop());
+    await settleWithin(this.clock, forceKillTimeoutMs, this.creator.stop());
     await this.executor.stop({ timeoutMs: timeoutMs ?? this.options.shutdown.timeoutMs, force: force ?? false });
-    await settleWithin(this.clock, forceKillTimeoutMs, this.intake.handedOver());
+    await settleWithin(this.clock, forceKillTimeoutMs, this.creator.handedOver());
     // Their dependencies are there until this is over.
     await this.listeners.stop(force === true ? 0 : LISTENERS_MS);
     failpoint('shutdown.runs-ended');

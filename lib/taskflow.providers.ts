@@ -7,6 +7,7 @@ import {
   ID_SOURCE,
   LOG_FILE_SYSTEM,
   LOGGER,
+  TASK_CREATOR,
   TASK_MESSAGE_SOURCE,
   TASK_QUERIES,
   TASK_STORE,
@@ -46,8 +47,9 @@ import { FlushService } from './engines/local/projection/flush.service.js';
 import { FlusherFactory } from './engines/local/projection/flusher.factory.js';
 import { GuardService } from './guard/guard.service.js';
 import { CancellationService } from './intake/cancellation.service.js';
-import { SubmitMany } from './intake/submit-many.service.js';
-import { TaskCreation } from './intake/task-creation.service.js';
+import { LocalTaskCreator } from './engines/local/intake/local-task-creator.js';
+import { ManyCreation } from './engines/local/intake/many-creation.service.js';
+import { TaskCreation } from './engines/local/intake/task-creation.service.js';
 import { IntakeService } from './intake/intake.service.js';
 import { Readiness } from './lifecycle/readiness.js';
 import { TaskResolver } from './intake/task-resolver.service.js';
@@ -121,7 +123,8 @@ const ports: Provider[] = [
     },
     inject: [TASKFLOW_OPTIONS, GuardService, CLOCK, HandlerRegistry],
   },
-  { provide: WORK_FEED, useClass: LocalWorkFeed },
+  { provide: WORK_FEED, useExisting: LocalWorkFeed },
+  { provide: TASK_CREATOR, useExisting: LocalTaskCreator },
   { provide: RESIDENT_FACTS, useExisting: Ledger },
   { provide: FACT_PORT, useExisting: Ledger },
   { provide: CHANGE_FEED, useExisting: LocalChangeFeed },
@@ -153,9 +156,11 @@ export const taskflowProviders: Provider[] = [
   Readiness,
   MisuseLog,
   TaskSseGate,
+  LocalWorkFeed,
   TaskCreation,
+  ManyCreation,
+  LocalTaskCreator,
   LateClose,
-  SubmitMany,
   IntakeService,
   CancellationService,
   TaskResolver,

@@ -30,6 +30,9 @@ export interface Submission {
   /** As the caller gave it, or derived from the input; null: none. */
   readonly key: string | null;
   readonly inputHash: string | null;
-  /** A running task asks, which may go on while the system stops. */
-  readonly isFromRun: boolean;
+  /**
+   * True: a running task asks, which may go on while the system stops. To be asked only while it stops, as an answer costs a look at the
+   * caller's stack, and in what the submit awaits.
+   */
+  readonly isFromRun: () => boolean;
 }

@@ -24,12 +24,16 @@ export interface StartedWork {
   readonly slot: SlotLease;
   /** Of earlier attempts, at most the last 1,000. */
   readonly previousEvents: readonly TaskEvent[];
+  /** What `handle` gets, where the input was validated at the submit just now; left out: the run validates `task.input` itself. */
+  readonly validated?: { readonly value: unknown } | undefined;
 }
 
 /** Whoever runs what is handed out. Called synchronously; must not throw. */
 export interface WorkTaker {
   /** Runs the task and releases its slot at the end. */
   begin(work: StartedWork): void;
+  /** A task of that name came to wait here, whether it can run here or not. */
+  waits(name: string): void;
   /** No start is under way any more. */
   settled(): void;
 }
@@ -60,12 +64,8 @@ export interface WorkFeed {
   close(): Promise<void>;
   /** A handler became known: its tasks are runnable here. */
   define(name: string): void;
-  /** A slot for a task that is about to be created, so that it starts with its own `created`; null: it has to wait. */
-  reserve(name: string, userId: string | null): SlotLease | null;
   /** A `created` task waits here. @param input given where it was created just now: it comes behind all that wait, and need not be read again. */
   offer(task: TaskState, input?: string): void;
-  /** True when the task waits here, or runs: then every row of it may be out of date. */
-  knows(taskId: TaskId): boolean;
   /** Takes a waiting task out (cancelled, pruned). False when it does not wait here. */
   withdraw(taskId: TaskId): boolean;
   /** A run of the task begins here, and ends here: each `began` is answered by one `ended`. */

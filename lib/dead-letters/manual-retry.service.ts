@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, TELEMETRY } from '../config/taskflow.tokens.js';
+import { CLOCK, FACT_PORT, TELEMETRY, WORK_FEED } from '../config/taskflow.tokens.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
+import type { WorkFeed } from '../contracts/work-feed.interface.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError } from '../errors/request.errors.js';
-import { ExecutorService } from '../executor/executor.service.js';
 
 /** A new life for a task that ended without success: by hand, whoever asks for it and why. */
 @Injectable()
@@ -17,7 +17,7 @@ export class ManualRetry {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    private readonly executor: ExecutorService,
+    @Inject(WORK_FEED) private readonly work: WorkFeed,
   ) {}
 
   /**
@@ -43,7 +43,7 @@ export class ManualRetry {
     if (outcome.kind !== 'applied') return outcome;
     this.retried += 1;
     this.telemetry.count('taskflow.tasks.retried', 1, { 'taskflow.task.name': state.name });
-    this.executor.enqueue(outcome.task);
+    this.work.offer(outcome.task);
     return outcome;
   }
 

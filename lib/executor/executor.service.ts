@@ -2,11 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import { FACT_PORT, TASK_QUERIES, WORK_FEED } from '../config/taskflow.tokens.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { TaskId } from '../contracts/ids.js';
-import type { TaskEvent } from '../contracts/task-event.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import type { Task } from '../contracts/task.interface.js';
 import type { ShutdownOptions } from '../contracts/task-system.interface.js';
-import type { SlotLease, StartedWork, WorkFeed } from '../contracts/work-feed.interface.js';
+import type { StartedWork, WorkFeed } from '../contracts/work-feed.interface.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
@@ -20,14 +19,12 @@ import { Heartbeat } from './heartbeat.js';
 import { IdleWatch } from './idle-watch.js';
 import { HandlerNames } from './handler-names.js';
 import { RunConclusion } from './run-conclusion.js';
-import { type RunStart, type RunSurroundings, TaskRun } from './task-run.js';
+import { type RunSurroundings, TaskRun } from './task-run.js';
 import { RunReport } from './run-report.js';
 import { inOwnContext } from '../primitives/async-context.js';
 import { failpoint } from '../primitives/failpoint.js';
 
 type Phase = 'held' | 'idle' | 'running' | 'stopping' | 'aborting' | 'halted' | 'stopped';
-
-const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 
 /** Runs tasks: takes them from the queue as slots come free, calls their handlers, and makes the entries that end their runs. */
 @Injectable()
@@ -62,7 +59,7 @@ export class ExecutorService {
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
     this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
-    feed.serve({ begin: (work) => this.begin(work, undefined), settled: () => this.idle.check() });
+    feed.serve({ begin: (work) => this.begin(work), waits: (name) => this.names.look(name), settled: () => this.idle.check() });
   }
 
   /** Runs under way, those included that ignore their signal and are not given up yet. */
@@ -100,38 +97,9 @@ export class ExecutorService {
     this.feed.open();
   }
 
-  /** True while waiting tasks are started as slots come free. */
-  get takesWork(): boolean {
-    return this.isTaking && this.phase === 'running';
-  }
-
   /** True where a run calls, as far as it can be seen; false when none is under way. To be asked while it stops. */
   get isInsideRun(): boolean {
     return this.runs.size > 0 && isInsideAttempt();
-  }
-
-  /** A slot for a task that starts in the frame of its own `created`; null when it has to queue. Release it, or `launch`. */
-  reserve(name: string, userId: string | null): SlotLease | null {
-    return this.takesWork ? this.feed.reserve(name, userId) : null;
-  }
-
-  /**
-   * Runs a task whose first `start` is durable. The slot is released when the run has ended.
-   * @param input what `validateInput` gave at submit; left out, `task.input` must be there, and is validated again.
-   */
-  launch(task: TaskState, slot: SlotLease, input?: unknown): void {
-    this.begin({ task, slot, previousEvents: NO_EVENTS }, input === undefined ? undefined : { value: input });
-  }
-
-  /** Has a `created` task wait for its turn. @param input given where it was created just now: then it may not have to be read again. */
-  enqueue(task: TaskState, input?: string): void {
-    this.names.look(task.name);
-    this.feed.offer(task, input);
-  }
-
-  /** True when the task waits or runs here: then every row of it may be out of date. */
-  knows(taskId: TaskId): boolean {
-    return this.feed.knows(taskId);
   }
 
   /** Takes a waiting task out. False when it does not wait here. */
@@ -191,7 +159,7 @@ export class ExecutorService {
     this.env.telemetry.gauge('taskflow.tasks.queued', () => this.feed.size.queued);
   }
 
-  private begin({ task, slot, previousEvents }: StartedWork, validated: RunStart['validated']): void {
+  private begin({ task, slot, previousEvents, validated }: StartedWork): void {
     const handler = this.registry.require(task.name);
     const run = new TaskRun(
       { task, handler, slot, validated, previousEvents, attributes: this.report.attributesOf(task.name) },
@@ -223,7 +191,7 @@ export class ExecutorService {
   };
 
   private waitAgain(task: TaskState): void {
-    if (this.phase === 'running') this.enqueue(task);
+    if (this.phase === 'running') this.feed.offer(task);
   }
 
   private ended(run: TaskRun): void {

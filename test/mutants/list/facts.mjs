@@ -176,8 +176,8 @@ export const FACT_MUTANTS = [
     id: 'wait-uncounted',
     promise: 'P9',
     breaks: 'A submit that waits for a slot counts as one that has it.',
-    file: 'lib/intake/submission.ts',
-    edits: [["return waitForSlot ? 'slot' : 'queue';", "return waitForSlot ? 'start' : 'queue';"]],
+    file: 'lib/engines/local/intake/task-creation.service.ts',
+    edits: [["return request.waitForSlot ? 'slot' : 'queue';", "return request.waitForSlot ? 'start' : 'queue';"]],
     test: ['test/unit/system/intake.spec.ts', 'for a slot before it is created counts in the windows and in the queue, for its user too'],
   },
   {

@@ -84,7 +84,7 @@ export const RUN_MUTANTS = [
     promise: 'P6',
     breaks: 'A waiting task is queued as a row had it, though it waits for a backoff since.',
     file: 'lib/engines/local/startup/recovery.service.ts',
-    edits: [["return row.status === 'created' && this.executor.knows(row.id) ? null : row;", 'return row;']],
+    edits: [["return row.status === 'created' && this.work.knows(row.id) ? null : row;", 'return row;']],
     test: ['test/unit/system/recovery.spec.ts', 'arrives when its task waits out a backoff since, does not start it again'],
   },
   {

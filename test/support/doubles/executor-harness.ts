@@ -198,7 +198,7 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
     const outcome = await this.facts.append([{ type: 'created', taskId: id, data: { name, input, ...defaults, ...options } }]);
     this.facts.isManual = isManual;
     // Without its input, as after a restart: it is read when its turn comes.
-    this.executor.enqueue({ ...(outcome.task as TaskState), input: undefined });
+    this.feed.offer({ ...(outcome.task as TaskState), input: undefined });
     return id;
   }
 

@@ -263,7 +263,7 @@ describe('Input', () => {
     h.executor.start();
     const task = (await h.created('once', { a: 1 })).task!;
     const value = { a: 1 };
-    h.executor.launch(task, h.executor.reserve('once', null)!, value);
+    h.feed.launch(task, h.feed.reserve('once', null)!, value);
     await h.clock.run(0);
     expect(seen).toBe(value);
     expect(validate).not.toHaveBeenCalled();
@@ -276,7 +276,7 @@ describe('Recovery', () => {
     const { id } = (await h.created('job', { a: 1 })).task!;
     await h.facts.append([{ type: 'progress', taskId: id, body: '{"payload":{"page":3}}' }]);
     await h.clock.run(60_000);
-    h.executor.enqueue(await h.crash(id));
+    h.feed.offer(await h.crash(id));
     return id;
   };
 
@@ -320,7 +320,7 @@ describe('Recovery', () => {
     h.executor.start();
     const { id } = (await h.created('job')).task;
     const released = await h.facts.append([{ type: 'retry', taskId: id, data: { reason: 'shutdown', runAt: h.clock.now(), delayMs: 0 } }]);
-    h.executor.enqueue(released.task!);
+    h.feed.offer(released.task!);
     await h.clock.run(0);
     expect(reasons).toEqual(['shutdown']);
     expect(h.facts.state(id)).toMatchObject({ status: 'completed', attempt: 1 });

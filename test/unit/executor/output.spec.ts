@@ -214,7 +214,7 @@ describe('The queue', () => {
     await h.settle();
     expect(slots.inUse).toBe(1);
     // As a start does that reads the waiting tasks once more, since the database went away while it paged through them.
-    h.executor.enqueue(h.facts.state(id));
+    h.feed.offer(h.facts.state(id));
     reading.reject(new RepositoryError('UNAVAILABLE', 'down', 500));
     await h.settle();
     expect(h.feed.deferred).toBe(1);
@@ -247,7 +247,7 @@ describe('The queue', () => {
     const id = await h.submit('task');
     await h.clock.run(10_000);
     expect(h.facts.state(id).status).toBe('created');
-    expect(h.executor.reserve('task', null)).toBeNull();
+    expect(h.feed.reserve('task', null)).toBeNull();
     h.executor.start();
     await h.clock.run(0);
     expect(h.facts.state(id).status).toBe('completed');

@@ -329,7 +329,7 @@ describe('Shutdown against complete', () => {
     const first = run.h.executor.stop({ timeoutMs: 1000 });
     expect(run.h.executor.stop()).toBe(first);
     await run.h.submit('task');
-    expect(run.h.executor.reserve('task', null)).toBeNull();
+    expect(run.h.feed.reserve('task', null)).toBeNull();
     run.work.resolve(1);
     await run.h.clock.run(1000);
     await first;
@@ -464,7 +464,7 @@ describe('A failed log', () => {
     run.work.resolve('done');
     await run.h.clock.run(0);
     expect(run.h.facts.types(run.id)).toEqual(['created', 'start']);
-    expect(run.h.executor.reserve('task', null)).toBeNull();
+    expect(run.h.feed.reserve('task', null)).toBeNull();
     expectAtRest(run);
   });
 

@@ -37,7 +37,8 @@ const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 
 /** Takes due work as slots come free, and hands it over once its `start` is durable. */
 export class Dispatcher {
-  private isTaking = false;
+  /** Between `start` and `stop`. */
+  isTaking = false;
   private isScheduled = false;
   /** Claimed tasks whose `start` is not durable yet. */
   starting = 0;

@@ -9,7 +9,7 @@ import { crashVerdict } from '../../../domain/crash-verdict.js';
 import type { TaskState } from '../../../domain/task-state.js';
 import { EventLogFullError } from '../../../errors/storage.errors.js';
 import { EventLogService } from '../wal/event-log.service.js';
-import { ExecutorService } from '../../../executor/executor.service.js';
+import { LocalWorkFeed } from '../queue/local-work-feed.js';
 import { Overlay } from '../ledger/overlay.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
@@ -33,7 +33,7 @@ export class RecoveryService {
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     private readonly log: EventLogService,
     private readonly overlay: Overlay,
-    private readonly executor: ExecutorService,
+    private readonly work: LocalWorkFeed,
     @Inject(LOGGER) private readonly logger: LoggerService,
   ) {}
 
@@ -91,14 +91,14 @@ export class RecoveryService {
    */
   private newest(row: TaskState): TaskState | null {
     const head = this.overlay.get(row.id);
-    if (head === undefined) return row.status === 'created' && this.executor.knows(row.id) ? null : row;
+    if (head === undefined) return row.status === 'created' && this.work.knows(row.id) ? null : row;
     return row.status === 'running' && head.durable?.status === 'running' ? head.durable : null;
   }
 
   private async takeUp(states: readonly TaskState[]): Promise<void> {
     const running: Promise<void>[] = [];
     for (const state of states) {
-      if (state.status === 'created') this.executor.enqueue(state);
+      if (state.status === 'created') this.work.offer(state);
       // A task that this process started is no leftover.
       else if (state.status === 'running' && state.owner !== this.log.owner) running.push(this.recover(state));
     }
@@ -129,7 +129,7 @@ export class RecoveryService {
     }
     failpoint('recovery.after-leftover');
     this.tell(outcome.task);
-    if (outcome.task.status === 'created') this.executor.enqueue(outcome.task);
+    if (outcome.task.status === 'created') this.work.offer(outcome.task);
   }
 
   private tell({ status, name, id, attempt, error }: TaskState): void {

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { FactDraft } from '../contracts/fact-port.interface.js';
+import type { TaskId } from '../contracts/ids.js';
 import type { Submission, SubmitRequest } from '../contracts/submission.interface.js';
-import type { SlotLease } from '../contracts/work-feed.interface.js';
-import { canonicalJson, inputHash } from '../domain/json-encoding.js';
-import type { TaskState } from '../domain/task-state.js';
 import { ConflictError } from '../errors/request.errors.js';
-import type { Entry } from '../guard/guard.service.js';
+import { canonicalJson, inputHash } from './json-encoding.js';
+import type { TaskState } from './task-state.js';
 
 /** Whether `keyReuse` lets a new task have the key of this one. Never of one that may still do something. */
 export function allowsReuse({ keyReuse }: SubmitRequest, { status }: TaskState): boolean {
@@ -30,9 +30,10 @@ export function derivedKey(name: string, input: string, userId: string | null): 
   return `input:${hash.digest('hex')}`;
 }
 
-/** What the task will do first. */
-export function entryOf({ waitForSlot }: SubmitRequest, isDelayed: boolean, slot: SlotLease | null): Entry {
-  if (slot !== null) return 'start';
-  if (isDelayed) return 'delayed';
-  return waitForSlot ? 'slot' : 'queue';
+/** Has an ended task give its key to the task `to`; stale when it is no longer as it was read. */
+export function supersession(replaced: TaskState, to: TaskId): FactDraft {
+  const isDead = replaced.deadLetteredAt !== null;
+  const data = { supersededBy: to, ...(isDead ? {} : { dead: false }) };
+  const expect = { status: [replaced.status], fence: replaced.fence, life: replaced.life, deadLettered: isDead };
+  return { type: 'dlq-removed', taskId: replaced.id, data, expect };
 }

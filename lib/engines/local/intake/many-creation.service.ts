@@ -1,28 +1,21 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT } from '../config/taskflow.tokens.js';
-import type { FactDraft, FactPort } from '../contracts/fact-port.interface.js';
-import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
-import { taskId } from '../contracts/ids.js';
-import type { Submission } from '../contracts/submission.interface.js';
-import type { SubmitParams } from '../contracts/task-system.interface.js';
-import type { Task } from '../contracts/task.interface.js';
-import type { SlotLease } from '../contracts/work-feed.interface.js';
-import { scopedKey } from '../domain/task-key.js';
-import { createdSnapshotOf, snapshotOf } from '../domain/task-snapshot.js';
-import type { TaskState } from '../domain/task-state.js';
-import { ValidationError } from '../errors/request.errors.js';
-import { validateInput } from '../executor/input-validation.js';
-import type { AdmissionTicket } from '../guard/guard.service.js';
-import { GuardService } from '../guard/guard.service.js';
-import { IntakeService } from './intake.service.js';
-import { entryOf, keyConflict, sameTask } from './submission.js';
+import { FACT_PORT } from '../../../config/taskflow.tokens.js';
+import type { FactDraft, FactPort } from '../../../contracts/fact-port.interface.js';
+import { taskId } from '../../../contracts/ids.js';
+import type { Submission } from '../../../contracts/submission.interface.js';
+import type { Task } from '../../../contracts/task.interface.js';
+import type { SlotLease } from '../../../contracts/work-feed.interface.js';
+import { keyConflict, sameTask, supersession } from '../../../domain/key-rules.js';
+import { scopedKey } from '../../../domain/task-key.js';
+import { createdSnapshotOf, snapshotOf } from '../../../domain/task-snapshot.js';
+import type { TaskState } from '../../../domain/task-state.js';
+import { ValidationError } from '../../../errors/request.errors.js';
+import { type AdmissionTicket, GuardService } from '../../../guard/guard.service.js';
+import { type FoundKey, KeyReservations } from '../ledger/key-reservations.service.js';
 import { TaskCreation } from './task-creation.service.js';
 
-const MAX_ITEMS = 1_000;
 /** Entries that one frame of the log holds. */
 const MAX_ENTRIES = 1_024;
-
-type FoundKey = Awaited<ReturnType<IntakeService['resolveKeys']>> extends Map<string, infer Found> ? Found : never;
 
 /** A new task of the call. */
 interface NewTask {
@@ -38,29 +31,17 @@ interface Place {
   readonly drafts: readonly FactDraft[];
 }
 
-/** Many submits of one handler as one: durable together, admitted all or none. */
+/** Many submissions of one handler as one: durable together, admitted all or none. */
 @Injectable()
-export class SubmitMany {
+export class ManyCreation {
   constructor(
     @Inject(FACT_PORT) private readonly facts: FactPort,
     private readonly creation: TaskCreation,
-    private readonly intake: IntakeService,
+    private readonly keys: KeyReservations,
     private readonly guard: GuardService,
   ) {}
 
-  /** @throws what `submit` throws; a ValidationError names the item. Then nothing was created. */
-  async submit(handler: RegisteredHandler, items: readonly SubmitParams<unknown>[], isFromRun: boolean): Promise<readonly Task[]> {
-    if (!Array.isArray(items)) throw new ValidationError('items', 'must be an array of parameters as submit takes them');
-    if (items.length > MAX_ITEMS) throw new ValidationError('items', `must have at most ${MAX_ITEMS} members, got ${items.length}`);
-    const submissions = items.map((params, at) => {
-      const submission = named(at, () => this.creation.encode(handler, params, isFromRun));
-      if (submission.request.waitForSlot) throw new ValidationError(`items[${at}].waitForSlot`, 'is for submit: many tasks wait as tasks');
-      return submission;
-    });
-    const validates = handler.input !== undefined || handler.schema !== undefined;
-    const values = await Promise.all(
-      submissions.map(async ({ input }, at) => (validates ? namedAsync(at, () => validateInput(handler, JSON.parse(input))) : undefined)),
-    );
+  async create(submissions: readonly Submission[], values: readonly unknown[]): Promise<readonly Task[]> {
     for (;;) {
       const tasks = await this.withKeys(submissions, values);
       if (tasks !== undefined) return tasks;
@@ -75,7 +56,7 @@ export class SubmitMany {
       const scoped = scopedKey(taskId(''), request.userId, key);
       byKey.set(scoped, [...(byKey.get(scoped) ?? []), at]);
     });
-    const found = await this.intake.resolveKeys([...byKey.keys()], (scoped, existing) =>
+    const found = await this.keys.resolveMany([...byKey.keys()], (scoped, existing) =>
       byKey.get(scoped)!.some((at) => this.creation.mayReplace(submissions[at]!, existing)),
     );
     const reservations = [...found.values()].flatMap((each) => ('reservation' in each ? [each.reservation] : []));
@@ -86,7 +67,7 @@ export class SubmitMany {
       );
       for (const [scoped, ats] of byKey) fresh.push(...this.ofKey(found.get(scoped)!, ats, submissions, values, answers));
       fresh.sort((a, b) => a.at - b.at);
-      const created = fresh.length === 0 ? new Map<number, Task>() : await this.create(fresh);
+      const created = fresh.length === 0 ? new Map<number, Task>() : await this.createNew(fresh);
       for (const reservation of reservations) reservation.created();
       if (created === undefined) return undefined;
       return submissions.map((_, at) => {
@@ -124,9 +105,8 @@ export class SubmitMany {
     return [{ at: creator, submission: submissions[creator]!, value: values[creator], replaced, keyBase }];
   }
 
-  private async create(fresh: readonly NewTask[]): Promise<Map<number, Task> | undefined> {
-    const { isFromRun } = fresh[0]!.submission;
-    this.creation.refuseWhenStopping(false, isFromRun);
+  private async createNew(fresh: readonly NewTask[]): Promise<Map<number, Task> | undefined> {
+    this.creation.refuseWhenStopping(false, fresh[0]!.submission);
     const places = this.places(fresh);
     this.creation.begin();
     let tickets: AdmissionTicket[] = [];
@@ -134,13 +114,13 @@ export class SubmitMany {
       tickets = await this.guard.admitMany(
         fresh.map(({ submission: { request } }, n) => ({
           userId: request.userId,
-          entry: entryOf(request, this.creation.isDelayed(request), places[n]!.slot),
+          entry: this.creation.entryOf(request, places[n]!.slot),
           isTrusted: request.isTrusted,
         })),
       );
       this.creation.refuseWhenStopping(
         places.some(({ slot }) => slot !== null),
-        isFromRun,
+        fresh[0]!.submission,
       );
       const tasks = await this.append(fresh, places);
       if (tasks === undefined) {
@@ -175,7 +155,7 @@ export class SubmitMany {
 
   private async append(fresh: readonly NewTask[], places: readonly Place[]): Promise<TaskState[] | undefined> {
     const superseded = fresh.flatMap(({ replaced }, n) =>
-      replaced === null ? [] : [this.creation.supersession(replaced, places[n]!.drafts)],
+      replaced === null ? [] : [[supersession(replaced, places[n]!.drafts[0]!.taskId)]],
     );
     try {
       const outcome = await this.facts.appendAll([...superseded, ...places.map(({ drafts }) => drafts)]);
@@ -191,28 +171,3 @@ export class SubmitMany {
     for (const { slot } of places) slot?.release();
   }
 }
-
-function named<T>(at: number, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw inItem(at, error);
-  }
-}
-
-async function namedAsync(at: number, work: () => unknown): Promise<unknown> {
-  try {
-    return await work();
-  } catch (error) {
-    throw inItem(at, error);
-  }
-}
-
-const inItem = (at: number, error: unknown): unknown =>
-  ValidationError.is(error)
-    ? new ValidationError(
-        `items[${at}].${error.field}`,
-        error.issues.map(({ path, message }) => ({ path: `items[${at}].${path}`, message })),
-        error.getStatus() >= 500 ? 'application' : 'caller',
-      )
-    : error;
