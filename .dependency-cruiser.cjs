@@ -28,6 +28,8 @@ const ALLOWED = {
   // Ports speak of the folded task and of who asks for it; the shapes live beside the rules.
   contracts: ['^lib/errors/', '^lib/domain/(task-state|owner)\\.ts$'],
   errors: ['^lib/contracts/'],
+  // A test has the whole system in its hand.
+  testing: ['^lib/(taskflow\\.module|taskflow\\.providers|taskflow\\.lifecycle|task-system)\\.ts$'],
   // The commands that open a log have the frame of all commands.
   engines: ['^lib/cli/(arguments|command\\.interface)\\.ts$'],
 };

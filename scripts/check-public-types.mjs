@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Fails when a declaration file that users can reach from `dist/index.d.ts` imports a package that they may not have: every type
- * we publish must compile with the required peers alone. Optional peers never appear.
+ * Fails when a declaration file that users can reach from an entry of package.json's `exports` imports a package that they may not have:
+ * every type we publish must compile with the required peers alone. Optional peers never appear.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
@@ -12,11 +12,13 @@ import ts from 'typescript';
 const ALLOWED = new Set(['@nestjs/common', '@nestjs/core', 'rxjs']);
 const packageOf = (name) => name.split('/', name.startsWith('@') ? 2 : 1).join('/');
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const entry = resolve(process.argv[2] ?? resolve(root, 'dist/index.d.ts'));
+const { exports } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
+const published = Object.values(exports).flatMap(({ types }) => (types === undefined ? [] : [resolve(root, types)]));
+const entries = process.argv[2] === undefined ? published : [resolve(process.argv[2])];
 
 const reached = new Set();
 const faults = [];
-const waiting = [entry];
+const waiting = [...entries];
 while (waiting.length > 0) {
   const file = waiting.pop();
   if (reached.has(file)) continue;
@@ -28,7 +30,7 @@ while (waiting.length > 0) {
   }
 }
 
-if (reached.size < 2) faults.push(`${relative(root, entry)} reaches no other file: nothing was checked`);
+if (reached.size <= entries.length) faults.push('The entries reach no other file: nothing was checked');
 for (const fault of faults) console.error(fault);
 console.log(`public types: ${reached.size} declaration files, ${faults.length} faults`);
 process.exitCode = faults.length === 0 ? 0 : 1;

@@ -2,6 +2,7 @@
 import type * as api from './api-contract.js';
 import type * as lib from 'nestjs-taskflow';
 import type * as client from 'nestjs-taskflow/client';
+import type * as testing from 'nestjs-taskflow/testing';
 
 type Assert<T extends true> = T;
 /** A value of ours can be used as the contract's. */
@@ -14,7 +15,7 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values: 'testing' | 'health' | 'LastEventIds';
+  values: 'health' | 'LastEventIds';
   system: 'sseMany';
   rejections: never;
   task: never;
@@ -96,8 +97,10 @@ type Shape<T> = T extends abstract new (...args: never[]) => infer I
   : T extends (...args: infer Args) => Promise<infer I extends { getStats(): unknown }>
     ? (...args: Args) => Promise<Instance<I>>
     : T;
-/** Namespaces of the contract are sub-paths of the package. */
-type Values<T> = { [K in Exclude<keyof T, NotYet['values'] | 'client'>]: Shape<T[K]> };
+/** Namespaces of the contract that are sub-paths of the package: `nestjs-taskflow/client`. */
+type SubPaths = 'client' | 'testing';
+type Members<T> = { [K in keyof T]: Shape<T[K]> };
+type Values<T> = Members<Omit<T, NotYet['values'] | SubPaths>>;
 export type EveryValue = Assert<Gives<Values<typeof lib>, Values<typeof import('./api-contract.js')>>>;
 
 /** Users make options and read watches; members may be added to both. */
@@ -110,3 +113,5 @@ export type Client = [
   Assert<Gives<api.client.WatchOptions<{ a: 1 }>, client.WatchOptions<{ a: 1 }>>>,
   Assert<Same<Exclude<keyof api.client.WatchOptions, keyof client.WatchOptions>, never>>,
 ];
+
+export type TestingKit = Assert<Gives<Members<typeof testing>, Members<Contract['testing']>>>;

@@ -7,7 +7,7 @@ import { LOG_SCRIPTS, type LogScript } from '../../support/disk/log-scripts.js';
 import { verifyAgainst } from '../../support/oracle/log-verification.js';
 import { LOG_PATH, type Ledger } from '../../support/disk/log-workload.js';
 import type { SimulatedDisk } from '../../support/disk/simulated-disk.js';
-import type { CrashMode } from '../../support/disk/simulated-file.js';
+import type { CrashMode } from '../../../lib/testing/disk/simulated-file.js';
 
 /** Of the first failure: these leave most to recover. */
 const LEFT: readonly CrashMode[] = ['keep', 'sectors', 'reorder'];

@@ -3,7 +3,7 @@ import { at, CRASH_MODES, crashed, operationsOf, randomOf, report } from '../../
 import { isFull, scaled } from '../../support/oracle/fault-scale.js';
 import { LOG_SCRIPTS, type LogScript } from '../../support/disk/log-scripts.js';
 import { verifyAgainst } from '../../support/oracle/log-verification.js';
-import type { CrashMode } from '../../support/disk/simulated-file.js';
+import type { CrashMode } from '../../../lib/testing/disk/simulated-file.js';
 
 /** Chance decides what these leave, so that each is drawn more than once. */
 const DRAWN: readonly CrashMode[] = ['sectors', 'reorder'];

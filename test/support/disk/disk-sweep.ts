@@ -5,7 +5,7 @@ import type { LogScript } from './log-scripts.js';
 import { LogWorkload } from './log-workload.js';
 import { SEED } from '../clock/seed.js';
 import { SimulatedDisk } from './simulated-disk.js';
-import type { CrashMode } from './simulated-file.js';
+import type { CrashMode } from '../../../lib/testing/disk/simulated-file.js';
 
 export const CRASH_MODES: readonly CrashMode[] = ['drop', 'keep', 'drop-names', 'drop-data', 'sectors', 'reorder'];
 

@@ -1,6 +1,6 @@
 import { parseSegment } from '../oracle/segment-parser.js';
 import type { DiskObserver, SimulatedDisk } from './simulated-disk.js';
-import type { SimulatedFile } from './simulated-file.js';
+import type { SimulatedFile } from '../../../lib/testing/disk/simulated-file.js';
 
 const isSegment = (path: string): boolean => /events-\d{16}\.log$/.test(path);
 

@@ -4,11 +4,11 @@ import type { StoredEvent } from '../../../lib/contracts/task-event.interface.js
 import type { ListOptions, Page } from '../../../lib/contracts/task-system.interface.js';
 import type { TaskRepository } from '../../../lib/contracts/task-repository.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { MemoryTaskRepository } from './memory-task-repository.js';
+import { ListedTaskRepository } from '../../../lib/testing/rows/listed-task-repository.js';
 
 /** What outlives a process: the rows, and whether the database answers. */
 export class SharedRows {
-  readonly rows = new MemoryTaskRepository();
+  readonly rows = new ListedTaskRepository(Date.now);
   isAway = false;
   /** It neither answers nor fails. */
   isSilent = false;
@@ -41,7 +41,7 @@ export class SwitchableRepository implements TaskRepository {
     return this.ask(() => this.shared.rows.findByIdempotencyKey(key));
   }
   async findStaleTasks(): Promise<Task[]> {
-    const tasks = await this.ask(() => this.shared.rows.findStaleTasks());
+    const tasks = await this.ask(() => this.shared.rows.findStaleTasks(0));
     await this.shared.onUnfinished?.();
     return tasks;
   }
@@ -54,16 +54,11 @@ export class SwitchableRepository implements TaskRepository {
   async close(): Promise<void> {}
 
   findEnded(before: Date, limit: number): Promise<Task[]> {
-    return this.ask(async () =>
-      [...this.shared.rows.tasks.values()]
-        .filter((task) => task.completedAt !== null && task.completedAt < before)
-        .sort((a, b) => a.completedAt!.getTime() - b.completedAt!.getTime())
-        .slice(0, limit),
-    );
+    return this.ask(() => this.shared.rows.findEnded(before, limit));
   }
 
   async list(options: ListOptions): Promise<Page<Task>> {
-    const page = await this.ask(async () => pageOf([...this.shared.rows.tasks.values()], options));
+    const page = await this.ask(() => this.shared.rows.list(options));
     await this.shared.onListed?.();
     return page;
   }
@@ -80,21 +75,4 @@ export class SwitchableRepository implements TaskRepository {
     }
     return work();
   }
-}
-
-function pageOf(tasks: readonly Task[], options: ListOptions): Page<Task> {
-  const at = (task: Task): number => (options.deadLettered === true ? task.deadLetteredAt : task.createdAt)?.getTime() ?? 0;
-  const found = tasks
-    .filter(
-      (task) =>
-        (!('userId' in options) || options.userId === task.userId) &&
-        (options.status === undefined || options.status === task.status) &&
-        (options.name === undefined || options.name === task.name) &&
-        (options.tag === undefined || task.tags.includes(options.tag)) &&
-        (options.deadLettered !== true || task.deadLetteredAt !== null),
-    )
-    .sort((a, b) => at(b) - at(a) || (a.id < b.id ? 1 : -1));
-  const from = options.cursor === undefined ? 0 : Number(options.cursor);
-  const to = from + (options.limit ?? 50);
-  return { items: found.slice(from, to), nextCursor: to < found.length ? String(to) : null };
 }

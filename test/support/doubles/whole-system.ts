@@ -7,7 +7,7 @@ import { Overlay } from '../../../lib/engines/local/ledger/overlay.js';
 import { taskflowProviders } from '../../../lib/taskflow.providers.js';
 import { TaskSystem } from '../../../lib/task-system.js';
 import { FakeClock, FakeIdSource, settle } from '../clock/fake-clock.js';
-import { ProviderContainer } from './provider-container.js';
+import { ProviderContainer } from '../../../lib/testing/life/provider-container.js';
 import { type CrashMode, SimulatedDisk } from '../disk/simulated-disk.js';
 import { SharedRows, SwitchableRepository } from './switchable-repository.js';
 
