@@ -22,7 +22,7 @@ const postgres = {
 };
 
 /**
- * `unit` runs the sources. `storage` runs the sources too, on real disks and databases.
+ * `unit` runs the sources. `conformance` runs them too: what holds for every engine, of every engine. `storage` runs the sources too, on real disks and databases.
  * `e2e` and `faults` import the package by its own name, so that forked workers and killed processes are the published code.
  * What compares durations runs by itself: jest.alone.config.mjs.
  * `faults` runs at the size of CI unless TASKFLOW_FAULTS=full (`npm run test:faults`).
@@ -36,6 +36,14 @@ export default {
   workerIdleMemoryLimit: '1GB',
   projects: [
     { ...base, displayName: 'unit', roots: ['<rootDir>/test/unit'], testMatch: ['**/*.spec.ts'], moduleNameMapper: toSources },
+    {
+      ...base,
+      ...postgres,
+      displayName: 'conformance',
+      roots: ['<rootDir>/test/conformance'],
+      testMatch: ['**/*.spec.ts'],
+      moduleNameMapper: toSources,
+    },
     {
       ...base,
       ...postgres,

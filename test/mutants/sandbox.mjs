@@ -27,7 +27,7 @@ export class Sandbox {
   /** As the project `unit`, for every test that runs on sources; no database server. */
   configuration() {
     const { globalSetup: _none, globalTeardown: _neither, displayName: _nor, ...project } = jestConfig.projects[0];
-    const roots = ['unit', 'storage', 'faults'].map((name) => `<rootDir>/test/${name}`);
+    const roots = ['unit', 'conformance', 'storage', 'faults'].map((name) => `<rootDir>/test/${name}`);
     return { ...project, rootDir: this.path, roots, testTimeout: TEST_TIMEOUT_MS, cacheDirectory: join(this.path, '.jest-cache') };
   }
 

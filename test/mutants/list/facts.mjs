@@ -6,7 +6,7 @@ export const FACT_MUTANTS = [
     breaks: 'The gate lets a run write after a later run began.',
     file: 'lib/domain/transition.ts',
     edits: [['  if (expect?.fence !== undefined && expect.fence !== head.fence) return false;\n', '']],
-    test: ['test/unit/facts/races.spec.ts', 'a run whose task runs again elsewhere'],
+    test: ['test/conformance/facts.spec.ts', 'comes from a run that ended, is refused by the fence'],
   },
   {
     id: 'complete-twice',
@@ -20,7 +20,7 @@ export const FACT_MUTANTS = [
         "    case 'complete':\n      return true;",
       ],
     ],
-    test: ['test/unit/facts/races.spec.ts', 'wins over complete when it comes first, and only one is in the log'],
+    test: ['test/conformance/facts.spec.ts', 'wins over complete when it comes first, and only one is seen'],
   },
   {
     id: 'prune-unfinished',
@@ -32,7 +32,7 @@ export const FACT_MUTANTS = [
       ['  if (expect?.life !== undefined && expect.life !== head.life) return false;\n', ''],
       ['  if (expect?.status !== undefined && !expect.status.includes(head.status)) return false;\n', ''],
     ],
-    test: ['test/unit/facts/races.spec.ts', 'retry by hand wins over pruned when it comes first, and only one is in the log'],
+    test: ['test/conformance/facts.spec.ts', 'retry by hand wins over pruned when it comes first, and only one is seen'],
   },
   {
     id: 'keep-number-of-refused-entry',
@@ -87,7 +87,10 @@ export const FACT_MUTANTS = [
     breaks: 'Submits of one key in the same moment do not wait for each other.',
     file: 'lib/engines/local/ledger/key-reservations.service.ts',
     edits: [['      const earlier = this.reserved.get(scoped);\n', '      const earlier = undefined as Promise<Outcome> | undefined;\n']],
-    test: ['test/unit/system/intake.spec.ts', 'makes one task, however many ask for it in the same moment'],
+    test: [
+      'test/conformance/keys.spec.ts',
+      'makes one task, however many ask for it in the same moment, and costs its user one place in the window',
+    ],
   },
   {
     id: 'convoy-of-one-key',
@@ -154,7 +157,7 @@ export const FACT_MUTANTS = [
         'return `n:${key}` as IdempotencyKey;',
       ],
     ],
-    test: ['test/unit/system/owners.spec.ts', 'is in no list of anybody else, and gives no key away'],
+    test: ['test/conformance/reading.spec.ts', 'finds it by key, id, task and event, and is in no list of anybody else'],
   },
   {
     id: 'window-off-by-one',
@@ -170,7 +173,10 @@ export const FACT_MUTANTS = [
     breaks: 'The queue takes one task more than its bound.',
     file: 'lib/guard/waiting-count.ts',
     edits: [['return Math.max(0, own, this.all + moreInAll - max);', 'return Math.max(0, own, this.all + moreInAll - max - 1);']],
-    test: ['test/unit/system/intake.spec.ts', 'fills the queue to its bound and not beyond'],
+    test: [
+      'test/conformance/intake.spec.ts',
+      'of a burst is admitted as long as the queue has room, and what starts at once does not count',
+    ],
   },
   {
     id: 'wait-uncounted',

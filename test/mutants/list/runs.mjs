@@ -107,7 +107,7 @@ export const RUN_MUTANTS = [
     file: 'lib/stream/cursor-opener.ts',
     edits: [['  if (position < base) throw new StreamOverflowError(position, base + 1);\n', '  if (position < base) return position;\n']],
     test: [
-      'test/unit/system/key-reuse.spec.ts',
+      'test/conformance/keys.spec.ts',
       'says that the old task is gone to a client that comes back, and gives it none of the new events',
     ],
   },

@@ -36,7 +36,8 @@ export class WholeSystem {
   private wall = 1_700_000_000_000;
 
   constructor(
-    private readonly options: TaskflowOptionsInput = {},
+    /** Of the next start. */
+    public options: TaskflowOptionsInput = {},
     private readonly logger: unknown = silent,
   ) {}
 

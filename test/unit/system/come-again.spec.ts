@@ -27,33 +27,12 @@ const submit = async (more: object = {}): Promise<Task> => {
   return task;
 };
 const now = async (task: Task): Promise<Task> => (await house.until(house.system.get(task)))!;
-const typesOf = async (task: Task): Promise<string[]> => {
-  const types: string[] = [];
-  for await (const event of house.system.subscribe(task)) types.push(event.type === 'retry' ? `retry/${event.payload.reason}` : event.type);
-  return types;
-};
 
 afterEach(async () => {
   await house.stop();
 });
 
 describe('RetryLaterError', () => {
-  it('is followed by the next attempt when it says, not earlier, and burns none where it says so', async () => {
-    await open();
-    const task = await submit({ maxAttempts: 1 });
-    for (let time = 1; time <= 5; time++) {
-      work.run(task.id).reject(new RetryLaterError({ retryAfterMs: 90_000, countsAsAttempt: false, message: '429' }));
-      await house.run(89_000);
-      expect(await now(task)).toMatchObject({ status: 'created', attempt: 1, postponements: time, error: { message: '429' } });
-      expect(work.runs.has(task.id)).toBe(false);
-      await house.run(1_200);
-    }
-    work.run(task.id).resolve('ok');
-    await house.run(0);
-    expect(await now(task)).toMatchObject({ status: 'completed', attempt: 1, fence: 6 });
-    expect((await typesOf(task)).filter((type) => type === 'retry/later')).toHaveLength(5);
-  });
-
   it('counts as an attempt where it does not say otherwise, and waits beyond the largest backoff all the same', async () => {
     await open();
     const task = await submit({ maxAttempts: 2 });

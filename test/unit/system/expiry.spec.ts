@@ -31,24 +31,6 @@ afterEach(async () => {
 });
 
 describe('A task with an expiry', () => {
-  it('ends as failed when it has not started by then, while it waits for a slot', async () => {
-    await open({ guard: { slots: { maxExecutionGlobal: 1 } } });
-    const running = await submit({ expiresInMs: 1_000 });
-    const waits = await submit({ expiresInMs: 1_000 });
-    expect(waits.expiresAt).toEqual(new Date(waits.createdAt.getTime() + 1_000));
-    const outcome = house.system.result(waits).catch((error: { task: Task }) => error.task.error?.name);
-    await house.run(900);
-    expect((await now(waits)).status).toBe('created');
-    await house.run(300);
-    expect(await outcome).toBe('TaskExpiredError');
-    expect(await now(waits)).toMatchObject(EXPIRED);
-    expect(house.system.getStats().tasks).toMatchObject({ failed: 1, queued: 0, delayed: 0 });
-    work.run(running.id).resolve('in time');
-    await house.run(0);
-    expect((await now(running)).status).toBe('completed');
-    expect(work.calls.map(({ taskId }) => taskId)).toEqual([running.id]);
-  });
-
   it('ends while it is delayed, and while nobody has defined its handler', async () => {
     await open();
     const delayed = await submit({ delayMs: 60_000, expiresInMs: 500 });
@@ -94,32 +76,6 @@ describe('A task with an expiry', () => {
     expect(await now(past)).toMatchObject(EXPIRED);
   });
 
-  it('that has started goes on, is retried, and recovered', async () => {
-    await open();
-    const task = await submit({ expiresInMs: 500 });
-    work.run(task.id).reject(new Error('first'));
-    await house.run(2_000);
-    expect((await now(task)).attempt).toBe(2);
-    house.crash();
-    work.forget();
-    await house.start();
-    await house.run(2_000);
-    work.run(task.id).resolve('late');
-    await house.run(0);
-    expect(await now(task)).toMatchObject({ status: 'completed', result: 'late' });
-  });
-
-  it('runs when somebody retries it by hand, late as it is', async () => {
-    await open();
-    const task = await submit({ delayMs: 60_000, expiresInMs: 500 });
-    await house.run(1_000);
-    expect(await house.until(house.system.retry(task))).toMatchObject({ status: 'created', expiresAt: null });
-    await house.run(0);
-    work.run(task.id).resolve('late');
-    await house.run(0);
-    expect((await now(task)).status).toBe('completed');
-  });
-
   it('ends once there is room again where the disk was full at its time', async () => {
     await open();
     const task = await submit({ delayMs: 60_000, expiresInMs: 500 });
@@ -127,14 +83,6 @@ describe('A task with an expiry', () => {
     await house.run(10_000);
     expect(house.disk.hasFired).toBe(true);
     expect(await now(task)).toMatchObject(EXPIRED);
-  });
-
-  it('is cancelled like any other, and then does not expire', async () => {
-    await open();
-    const task = await submit({ delayMs: 60_000, expiresInMs: 500 });
-    await house.until(house.system.cancel(task));
-    await house.run(2_000);
-    expect((await now(task)).status).toBe('cancelled');
   });
 
   it.each([
@@ -149,21 +97,5 @@ describe('A task with an expiry', () => {
   ])('is refused by name: %p', async (params, field) => {
     await open();
     expect(await codeOf(house.system.submit('work', { input: 1, ...params } as never))).toBe(`VALIDATION_FAILED ${field}`);
-  });
-});
-
-describe("admission: 'trusted'", () => {
-  it("passes the user's window, keeps the owner, and no other bound", async () => {
-    await open({ guard: { backpressure: { maxTasksPerUserWindow: 2, maxTasksPerWindow: 5, maxQueuedSize: 100 } } });
-    const ask = (admission: 'user' | 'trusted'): Promise<string> =>
-      house.until(
-        house.system.submit('work', { input: 1, userId: 'ann', admission }).then(
-          (task) => `${task.userId}`,
-          (error: { limit: string }) => error.limit,
-        ),
-      );
-    expect([await ask('user'), await ask('user'), await ask('user')]).toEqual(['ann', 'ann', 'user']);
-    expect([await ask('trusted'), await ask('trusted'), await ask('trusted')]).toEqual(['ann', 'ann', 'ann']);
-    expect(await ask('trusted')).toBe('global');
   });
 });

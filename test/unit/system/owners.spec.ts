@@ -163,15 +163,4 @@ describe.each(Object.entries(PLACES))('A task of somebody else %s', (_place, mak
       expect([kind, await ask(call, hit, { userId: 'eve' })]).toEqual([kind, plain]);
     }
   });
-
-  it('is in no list of anybody else, and gives no key away', async () => {
-    const task = await make();
-    for (const userId of ['eve', null]) {
-      expect((await house.until(house.system.list({ userId }))).items).toEqual([]);
-      expect((await house.until(house.system.deadLetters.list({ userId }))).items).toEqual([]);
-      const own = await house.until(house.system.submit('work', { input: 2, userId, idempotencyKey: task.idempotencyKey, delayMs: 1e7 }));
-      expect(own.id).not.toBe(task.id);
-    }
-    expect((await house.until(house.system.getStatus('k', { userId: 'ann' })))!.id).toBe(task.id);
-  });
 });

@@ -167,40 +167,6 @@ describe('dead letters', () => {
     expect(await house.until(all)).toBe(2);
     expect(await house.until(house.system.getStatus(gone))).toBeNull();
   });
-
-  it('are the newest of all, whoever asks', async () => {
-    await open({ guard: { dlq: { maxSize: 2 } } });
-    const ann = await submit({ userId: 'ann' });
-    await fail(ann);
-    for (let made = 0; made < 2; made++) await fail(await submit({ userId: 'bob' }));
-    await house.flushed();
-    const dead = house.get(DeadLetterService);
-    expect((await house.until(dead.list())).items).toHaveLength(2);
-    expect((await house.until(dead.list({ userId: 'ann' }))).items).toHaveLength(0);
-    await expect(house.until(dead.retry(ann))).rejects.toMatchObject({ code: 'NOT_DEAD_LETTERED' });
-  });
-
-  it.each([
-    ['that no row tells of yet', () => Promise.resolve()],
-    ['whose rows are there', () => house.flushed()],
-  ])('are the newest of all failures %s, for a list, a retry and a removal alike', async (_, flushed) => {
-    await open({ guard: { dlq: { maxSize: 2 } } });
-    const dead = house.get(DeadLetterService);
-    const listed = async (userId: string) => (await house.until(dead.list({ userId }))).items.length;
-    const [ann, bob, cid] = [await submit({ userId: 'ann' }), await submit({ userId: 'bob' }), await submit({ userId: 'cid' })];
-    for (const task of [ann, bob]) await fail(task);
-    await house.flushed();
-    await fail(cid);
-    await flushed();
-    expect(await listed('ann')).toBe(0);
-    await expect(house.until(dead.retry(ann))).rejects.toMatchObject({ code: 'NOT_DEAD_LETTERED' });
-    expect(await house.until(dead.remove(ann))).toBe(false);
-    // One of the newer ones leaves: there is room for it again.
-    expect(await house.until(dead.remove(cid))).toBe(true);
-    await flushed();
-    expect(await listed('ann')).toBe(1);
-    expect(await house.until(dead.retry(ann))).toMatchObject({ id: ann.id, status: 'created' });
-  });
 });
 
 describe('the number of dead letters', () => {
@@ -229,27 +195,6 @@ describe('a backlog of failures beyond the size of the queue', () => {
     expect(await house.until(census.count(0, 2))).toBe(2);
     house.shared.isAway = false;
     expect(await house.until(census.count(0, 10))).toBe(4);
-  });
-});
-
-describe('a signal that is none, such as the controller instead of its signal', () => {
-  it.each<[string, unknown]>([
-    ['an object', {}],
-    ['a controller', new AbortController()],
-    ['null', null],
-    ['a text', 'stop'],
-  ])('%s: is refused by name, and leaves nothing behind', async (_, given) => {
-    await open();
-    const task = await submit();
-    const options = { signal: given as AbortSignal };
-    const refusal = { code: 'VALIDATION_FAILED', field: 'signal' };
-    await expect(house.until(house.system.sse(task, options))).rejects.toMatchObject(refusal);
-    await expect(house.until(house.system.result(task, options))).rejects.toMatchObject(refusal);
-    await expect(house.until(house.system.subscribe(task, options)[Symbol.asyncIterator]().next())).rejects.toMatchObject(refusal);
-    const observed = new Promise((resolve) => house.system.subscribe(task, options).subscribe({ error: resolve }));
-    expect(await house.until(observed)).toMatchObject(refusal);
-    await house.run(5_000);
-    expect(house.system.getStats().streams).toEqual({ active: 0, subscribers: 0 });
   });
 });
 

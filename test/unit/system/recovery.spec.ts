@@ -87,15 +87,6 @@ describe('a crash', () => {
     expect(new Set(work.calls.map((call) => call.fence)).size).toBe(work.calls.length);
   });
 
-  it('with maxRecoveriesPerTask 0 fails the task instead of running it again', async () => {
-    await open({ recovery: { maxRecoveriesPerTask: 0 } });
-    const task = await submit();
-    await crashAndStart();
-    await house.run(200);
-    expect((await status(task))?.status).toBe('failed');
-    expect(work.calls).toHaveLength(1);
-  });
-
   it.each(['nothing', 'the task', 'the request'] as const)(
     'after a cancel request was durable ends the task cancelled for its reason, its handler not called again (flushed: %s)',
     async (flushed) => {
@@ -114,28 +105,6 @@ describe('a crash', () => {
       expect(work.calls).toHaveLength(1);
     },
   );
-
-  it('between a cancel request without a reason and its end gives the task none', async () => {
-    await open();
-    const task = await submit();
-    await house.until(house.system.cancel(task));
-    await crashAndStart();
-    await house.run(200);
-    const after = await status(task);
-    expect([after!.status, 'cancelReason' in after!]).toEqual(['cancelled', false]);
-    expect((await lastEvent(task)).payload).toBeUndefined();
-  });
-
-  it('leaves a delayed task waiting for its time', async () => {
-    await open();
-    const task = await submit({ delayMs: 10_000 });
-    await house.flushed();
-    await crashAndStart();
-    await house.run(5_000);
-    expect((await status(task))?.status).toBe('created');
-    await house.run(6_000);
-    expect((await status(task))?.status).toBe('running');
-  });
 
   it.each([
     ['set back an hour', -3_600_000],

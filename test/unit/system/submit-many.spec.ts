@@ -49,46 +49,6 @@ describe('submitMany', () => {
     for (const task of tasks) expect(await house.until(house.system.get(task))).not.toBeNull();
   });
 
-  it('mixes hits and new tasks; items of one key are hits of each other', async () => {
-    await open();
-    const [known] = await many([{ input: 1, idempotencyKey: 'a' }]);
-    const before = house.system.getStats().eventLog.durableSeq;
-    const tasks = await many([
-      { input: 2, idempotencyKey: 'b' },
-      { input: 1, idempotencyKey: 'a' },
-      { input: 3 },
-      { input: 2, idempotencyKey: 'b' },
-    ]);
-    expect([tasks[1]!.id, tasks[3]!.id]).toEqual([known!.id, tasks[0]!.id]);
-    expect(new Set(tasks.map(({ id }) => id)).size).toBe(3);
-    expect(house.system.getStats().eventLog.durableSeq - before).toBe(4); // two tasks, and their starts
-  });
-
-  it('creates nothing where one item is at fault, and names it', async () => {
-    await open();
-    await many([{ input: 1, idempotencyKey: 'a' }]);
-    const before = house.system.getStats().eventLog.durableSeq;
-    expect(await refusal(many([{ input: 1 }, { input: 1, priority: 0.5 }]))).toMatchObject({ field: 'items[1].priority' });
-    expect(await refusal(many([{ input: 1 }, { input: 1, waitForSlot: true }]))).toMatchObject({ field: 'items[1].waitForSlot' });
-    expect(await refusal(many([{ input: 1 }, { input: 2, idempotencyKey: 'a' }]))).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
-    const twice = [1, 2].map((input) => ({ input, idempotencyKey: 'b' }));
-    expect(await refusal(many(twice))).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
-    expect(await refusal(many(inputs(1_001)))).toMatchObject({ field: 'items' });
-    expect(house.system.getStats().eventLog.durableSeq).toBe(before);
-    expect(await many([])).toEqual([]);
-    expect(await many([{ input: 5, idempotencyKey: 'b' }])).toHaveLength(1); // the key is free
-  });
-
-  it.each([
-    ['global', { maxTasksPerWindow: 5 }],
-    ['user', { maxTasksPerUserWindow: 5 }],
-  ])('is admitted all or none by the %s window, and a refusal costs nothing', async (limit, backpressure) => {
-    await open({ guard: { backpressure } });
-    await many(inputs(3));
-    expect(await refusal(many(inputs(3)))).toMatchObject({ code: 'BACKPRESSURE', limit });
-    expect(await many(inputs(2))).toHaveLength(2);
-  });
-
   it('gives slots, quota and keys back when the log has no room', async () => {
     await open({ guard: { slots: { maxExecutionGlobal: 2 }, backpressure: { maxTasksPerWindow: 3 } } });
     house.disk.fault = { at: house.disk.operations.length + 1, kind: 'ENOSPC', only: ['write'] };
@@ -125,18 +85,5 @@ describe('submitMany', () => {
     expect(new Set([...old, ...tasks].map(({ id }) => id)).size).toBe(100);
     expect(asked.mock.calls.flatMap(([ids]) => ids).length).toBeGreaterThanOrEqual(50);
     expect(asked.mock.calls.length).toBeLessThan(10);
-  });
-
-  it('never waits for another call that wants the same keys', async () => {
-    await open();
-    const items = ['a', 'b', 'c'].map((idempotencyKey) => ({ input: 1, idempotencyKey }));
-    const all = await house.until(
-      Promise.all([
-        house.system.submitMany('work', items),
-        house.system.submitMany('work', [...items].reverse()),
-        house.system.submit('work', items[1]!),
-      ]),
-    );
-    expect(new Set(all.flat().map(({ id }) => id)).size).toBe(3);
   });
 });
