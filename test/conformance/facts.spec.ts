@@ -1,8 +1,9 @@
 import { expect, it } from '@jest/globals';
-import { CHANGE_FEED, FACT_PORT, TASK_HISTORY } from '../../lib/config/taskflow.tokens.js';
+import { CHANGE_FEED, FACT_PORT, TASK_QUERIES } from '../../lib/config/taskflow.tokens.js';
 import type { ChangeFeed } from '../../lib/contracts/change-feed.interface.js';
 import type { FactDraft, FactPort } from '../../lib/contracts/fact-port.interface.js';
-import type { CommittedFact, TaskHistory } from '../../lib/contracts/task-history.interface.js';
+import type { CommittedFact } from '../../lib/contracts/task-history.interface.js';
+import type { TaskQueries } from '../../lib/contracts/task-queries.interface.js';
 import type { Task } from '../../lib/contracts/task.interface.js';
 import { forEveryEngine, type House } from './house.js';
 
@@ -46,7 +47,7 @@ forEveryEngine('Two changes in the same moment', (house) => {
       .append([{ ...change, taskId: task.id }])
       .then(({ kind }) => kind);
   const typesOf = async (task: Task): Promise<string[]> =>
-    (await house.until(house.node.get<TaskHistory>(TASK_HISTORY).after(task.id, 0, 100))).map(({ type }) => type);
+    (await house.until(house.node.get<TaskQueries>(TASK_QUERIES).after(task.id, 0, 100))).map(({ type }) => type);
 
   it.each([
     ...pairs(OF_A_RUN).map((pair) => ['running', ...pair] as const),
@@ -92,7 +93,7 @@ forEveryEngine('Two changes in the same moment', (house) => {
 
 forEveryEngine('Facts', (house) => {
   const facts = (): FactPort => house.node.get<FactPort>(FACT_PORT);
-  const history = (): TaskHistory => house.node.get<TaskHistory>(TASK_HISTORY);
+  const history = (): TaskQueries => house.node.get<TaskQueries>(TASK_QUERIES);
 
   it('of one group are durable together, in their order, or not at all', async () => {
     await house.open();
