@@ -159,10 +159,9 @@ export class TaskflowLifecycle {
 
   /** The log failed: nothing can be made durable any more. */
   private halt(error: EventLogError): void {
-    this.executor.haltAll(
+    this.ledger.halted(
       new EventLogError('failed', 'none', 'The event log failed and takes no more entries, so this run ends without one.'),
     );
-    this.ledger.halted();
     this.logger.error(`${error.message} Running tasks were aborted; they go on when a process is started on this log, on a sound disk.`);
     if (this.options.eventLog.onFailure === 'exit') process.exit(1);
   }

@@ -7,6 +7,7 @@ import {
   ID_SOURCE,
   LOG_FILE_SYSTEM,
   LOGGER,
+  RUN_LIVENESS,
   TASK_CREATOR,
   TASK_MESSAGE_SOURCE,
   TASK_QUERIES,
@@ -35,6 +36,7 @@ import { HandlerRegistry } from './handlers/handler-registry.js';
 import { KeyReservations } from './engines/local/ledger/key-reservations.service.js';
 import { Ledger } from './engines/local/ledger/ledger.service.js';
 import { LocalChangeFeed } from './engines/local/ledger/local-change-feed.js';
+import { LocalRunLiveness } from './engines/local/ledger/local-run-liveness.js';
 import { Overlay } from './engines/local/ledger/overlay.js';
 import { TailRestore } from './engines/local/ledger/tail-restore.service.js';
 import { DeadLetterCensus } from './engines/local/ledger/dead-letter-census.service.js';
@@ -124,6 +126,7 @@ const ports: Provider[] = [
     inject: [TASKFLOW_OPTIONS, GuardService, CLOCK, HandlerRegistry],
   },
   { provide: WORK_FEED, useExisting: LocalWorkFeed },
+  { provide: RUN_LIVENESS, useClass: LocalRunLiveness },
   { provide: TASK_CREATOR, useExisting: LocalTaskCreator },
   { provide: RESIDENT_FACTS, useExisting: Ledger },
   { provide: FACT_PORT, useExisting: Ledger },

@@ -7,6 +7,7 @@ export const ID_SOURCE = Symbol.for('nestjs-taskflow/id-source');
 export const LOG_FILE_SYSTEM = Symbol.for('nestjs-taskflow/log-file-system');
 export const FACT_PORT = Symbol.for('nestjs-taskflow/fact-port');
 export const CHANGE_FEED = Symbol.for('nestjs-taskflow/change-feed');
+export const RUN_LIVENESS = Symbol.for('nestjs-taskflow/run-liveness');
 export const TASK_CREATOR = Symbol.for('nestjs-taskflow/task-creator');
 export const TASK_QUERIES = Symbol.for('nestjs-taskflow/task-queries');
 export const TASK_STORE = Symbol.for('nestjs-taskflow/task-store');

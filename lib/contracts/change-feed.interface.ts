@@ -1,5 +1,4 @@
-import type { TaskState } from '../domain/task-state.js';
-import type { CancelRequest } from './fact-port.interface.js';
+import type { CancelRequest, TaskState } from '../domain/task-state.js';
 import type { TaskId } from './ids.js';
 import type { LiveRun } from './run-liveness.interface.js';
 import type { CommittedFact } from './task-history.interface.js';
@@ -17,8 +16,8 @@ export interface ChangeFeed {
    * Nothing more of them can be written. The process goes on with new work.
    */
   onRunsLost(listener: (runs: readonly LiveRun[], reason: Error) => void): void;
-  /** Nothing more will become durable here. */
-  onHalted(listener: () => void): void;
+  /** Nothing more will become durable here, because of `reason`. */
+  onHalted(listener: (reason: Error) => void): void;
   /** From this call until `close`, every new fact of the task is told. What became durable before is the caller's to read. */
   watch(task: TaskState): TaskWatch;
 }

@@ -66,8 +66,6 @@ export interface WorkFeed {
   define(name: string): void;
   /** A `created` task waits here. @param input given where it was created just now: it comes behind all that wait, and need not be read again. */
   offer(task: TaskState, input?: string): void;
-  /** Takes a waiting task out (cancelled, pruned). False when it does not wait here. */
-  withdraw(taskId: TaskId): boolean;
   /** A run of the task begins here, and ends here: each `began` is answered by one `ended`. */
   began(taskId: TaskId): void;
   ended(taskId: TaskId): void;

@@ -16,6 +16,4 @@ export class ExecutionCounters {
   lateWrites = 0;
   /** `ctx.progress` and `ctx.emit` calls over the limit of one run. */
   runLimitRejections = 0;
-  /** Heartbeats that were dropped. */
-  droppedHeartbeats = 0;
 }

@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT, TASK_QUERIES, WORK_FEED } from '../config/taskflow.tokens.js';
+import { CHANGE_FEED, FACT_PORT, RUN_LIVENESS, TASK_QUERIES, WORK_FEED } from '../config/taskflow.tokens.js';
+import type { ChangeFeed } from '../contracts/change-feed.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { TaskId } from '../contracts/ids.js';
+import type { LiveRun, RunLiveness } from '../contracts/run-liveness.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
-import type { Task } from '../contracts/task.interface.js';
 import type { ShutdownOptions } from '../contracts/task-system.interface.js';
 import type { StartedWork, WorkFeed } from '../contracts/work-feed.interface.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
-import type { TaskState } from '../domain/task-state.js';
+import { type CancelRequest, changed, type TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';
 import { TaskCancelledError } from '../errors/execution.errors.js';
 import { AttemptRunner, isInsideAttempt } from './attempt-runner.js';
@@ -25,6 +26,9 @@ import { inOwnContext } from '../primitives/async-context.js';
 import { failpoint } from '../primitives/failpoint.js';
 
 type Phase = 'held' | 'idle' | 'running' | 'stopping' | 'aborting' | 'halted' | 'stopped';
+
+/** What runs hear of. */
+export type ExecutorNews = Pick<ChangeFeed, 'onCancelRequested' | 'onRunsLost' | 'onHalted'>;
 
 /** Runs tasks: takes them from the queue as slots come free, calls their handlers, and makes the entries that end their runs. */
 @Injectable()
@@ -49,6 +53,8 @@ export class ExecutorService {
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TASK_QUERIES) history: TaskHistory,
     @Inject(WORK_FEED) private readonly feed: WorkFeed,
+    @Inject(CHANGE_FEED) changes: ExecutorNews,
+    @Inject(RUN_LIVENESS) liveness: RunLiveness,
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
     @Inject(InterceptorChain) interceptors: InterceptorChain,
   ) {
@@ -58,8 +64,11 @@ export class ExecutorService {
     this.runner = new AttemptRunner(this.shared, history, interceptors, () => this.phase !== 'running');
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
-    this.heartbeat = new Heartbeat(this.shared, () => this.runs.values());
+    this.heartbeat = new Heartbeat(env, liveness, () => this.runs.values());
     feed.serve({ begin: (work) => this.begin(work), waits: (name) => this.names.look(name), settled: () => this.idle.check() });
+    changes.onCancelRequested((taskId, request) => this.cancelRequested(taskId, request));
+    changes.onRunsLost((runs, reason) => this.lost(runs, reason));
+    changes.onHalted((reason) => this.haltAll(reason));
   }
 
   /** Runs under way, those included that ignore their signal and are not given up yet. */
@@ -102,19 +111,6 @@ export class ExecutorService {
     return this.runs.size > 0 && isInsideAttempt();
   }
 
-  /** Takes a waiting task out. False when it does not wait here. */
-  withdraw(taskId: TaskId): boolean {
-    return this.feed.withdraw(taskId);
-  }
-
-  /** Fires the signal of a local run; false when there is none. Call it once the request is durable. */
-  requestCancel(taskId: TaskId, task: Task): boolean {
-    const run = this.runs.get(taskId);
-    if (run === undefined) return false;
-    run.abort('cancel', new TaskCancelledError(task));
-    return true;
-  }
-
   /** This process makes no more facts: nothing is started, running signals fire with `reason`, nothing is written. */
   haltAll(reason: Error): void {
     this.haltReason = reason;
@@ -126,6 +122,22 @@ export class ExecutorService {
   /** Lets running tasks finish, then fires their signals, then gives up those that ignore them. Resolves when no run is under way, or those left were given up. Twice is once. */
   stop(options: ShutdownOptions = {}): Promise<void> {
     return (this.stopping ??= this.shutDown(options));
+  }
+
+  private cancelRequested(taskId: TaskId, request: CancelRequest): void {
+    const run = this.runs.get(taskId);
+    if (run === undefined || run.isOver) return;
+    run.cancelRequest ??= request;
+    // Who listens for a signal may be anybody, and is not called amid what the engine tells.
+    queueMicrotask(() => run.abort('cancel', new TaskCancelledError(snapshotOf(changed(run.task, { cancelRequest: request })))));
+  }
+
+  /** Others may run these tasks by now: their signals fire, and nothing more of them is written. */
+  private lost(runs: readonly LiveRun[], reason: Error): void {
+    for (const { taskId, fence } of runs) {
+      const run = this.runs.get(taskId);
+      if (run?.task.fence === fence) run.abort('fenced', reason);
+    }
   }
 
   private async shutDown({ timeoutMs, force = false }: ShutdownOptions): Promise<void> {

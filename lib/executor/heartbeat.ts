@@ -1,25 +1,31 @@
+import type { LiveRun, RunLiveness } from '../contracts/run-liveness.interface.js';
 import { InterruptibleLoop } from '../primitives/interruptible-loop.js';
-import type { RunSurroundings, TaskRun } from './task-run.js';
+import type { ExecutionEnvironment } from './execution-environment.js';
+import type { TaskRun } from './task-run.js';
 
-/** One timer for all runs. Their heartbeats share a frame; nobody waits for it, and one that is refused is dropped. */
+/** One timer for all runs: says that they are alive, and tells when the event loop had no turn for it. */
 export class Heartbeat {
   private readonly loop: InterruptibleLoop;
   private lastTurnAt = 0;
 
   constructor(
-    private readonly shared: RunSurroundings,
+    private readonly env: ExecutionEnvironment,
+    private readonly liveness: RunLiveness,
     private readonly runs: () => Iterable<TaskRun>,
   ) {
-    const { clock, options, logger } = shared.env;
+    const { clock, options, logger } = env;
     this.loop = new InterruptibleLoop(clock, {
       intervalMs: options.executor.heartbeatIntervalMs,
-      turn: () => this.beatAll(),
+      turn: () => {
+        this.tellStandstill();
+        this.liveness.beat(this.liveRuns());
+      },
       onError: (error) => logger.error('Heartbeats could not be written.', error),
     });
   }
 
   start(): void {
-    this.lastTurnAt = this.shared.env.clock.monotonic();
+    this.lastTurnAt = this.env.clock.monotonic();
     this.loop.start();
   }
 
@@ -27,15 +33,13 @@ export class Heartbeat {
     return this.loop.stop();
   }
 
-  private beatAll(): void {
-    this.tellStandstill();
-    // A log that does not answer must not gather one more heartbeat per run and interval.
-    for (const run of this.runs()) if (!run.isBeating && !run.isOver) this.beat(run);
+  private *liveRuns(): Generator<LiveRun> {
+    for (const { task, isOver } of this.runs()) if (!isOver) yield { taskId: task.id, fence: task.fence };
   }
 
   /** Whoever looked meanwhile saw tasks without a sign of life; nobody but this process can say why. */
   private tellStandstill(): void {
-    const { clock, options, logger } = this.shared.env;
+    const { clock, options, logger } = this.env;
     const now = clock.monotonic();
     const standstillMs = Math.round(now - this.lastTurnAt - options.executor.heartbeatIntervalMs);
     this.lastTurnAt = now;
@@ -44,19 +48,5 @@ export class Heartbeat {
       `This process stood still for ${standstillMs} ms, without a heartbeat for its tasks: a handler that computes without a pause, or a ` +
         `machine that was suspended. The tasks go on; long computation belongs into a worker thread.`,
     );
-  }
-
-  private beat(run: TaskRun): void {
-    const { id, fence } = run.task;
-    run.isBeating = true;
-    this.shared.facts.append([{ type: 'heartbeat', taskId: id, expect: { fence, status: ['running'] } }]).then(
-      (outcome) => this.beaten(run, outcome.kind === 'applied'),
-      () => this.beaten(run, false),
-    );
-  }
-
-  private beaten(run: TaskRun, isDurable: boolean): void {
-    run.isBeating = false;
-    if (!isDurable) this.shared.counters.droppedHeartbeats += 1;
   }
 }

@@ -59,7 +59,7 @@ export class RunConclusion {
       settlement,
       verdict: run.verdict,
       verdictError: run.verdictError,
-      cancelRequest: facts.cancelRequestOf(task.id) ?? newest?.cancelRequest ?? null,
+      cancelRequest: run.cancelRequest ?? facts.cancelRequestOf(task.id) ?? newest?.cancelRequest ?? null,
       now: env.clock.now(),
       backoffMs: () => backoffMs({ initialDelayMs, maxDelayMs, multiplier, jitter }, task.attempt, () => env.ids.random()),
     });

@@ -1,6 +1,6 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { Timer } from '../contracts/clock.interface.js';
-import type { FactPort } from '../contracts/fact-port.interface.js';
+import type { CancelRequest, FactPort } from '../contracts/fact-port.interface.js';
 import type { RegisteredHandler } from '../contracts/handler-registry.interface.js';
 import type { TaskAttempt, TaskContext } from '../contracts/task-handler.interface.js';
 import type { TaskEvent } from '../contracts/task-event.interface.js';
@@ -47,8 +47,8 @@ export class TaskRun implements OutputOwner {
   verdictError: TaskErrorInfo | undefined;
   /** What the attempt failed with, as far as it did: stacks go to the log only. */
   thrown: unknown;
-  /** A heartbeat is on its way. */
-  isBeating = false;
+  /** Somebody asked for its end, and the request is durable. */
+  cancelRequest: CancelRequest | undefined;
   /** Called once when the signal fires: a generator is told to return. */
   onAbort: (() => void) | undefined;
   readonly startedAt: number;
@@ -229,6 +229,6 @@ export class TaskRun implements OutputOwner {
   }
 
   private get isCancelRequested(): boolean {
-    return this.shared.facts.cancelRequestOf(this.task.id) != null;
+    return (this.cancelRequest ?? this.shared.facts.cancelRequestOf(this.task.id)) != null;
   }
 }

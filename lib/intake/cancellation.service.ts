@@ -3,10 +3,8 @@ import { FACT_PORT, TELEMETRY } from '../config/taskflow.tokens.js';
 import type { FactOutcome, FactPort } from '../contracts/fact-port.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import { requireText } from '../domain/text-rules.js';
-import { snapshotOf } from '../domain/task-snapshot.js';
 import type { TaskState } from '../domain/task-state.js';
 import { ConflictError, NotFoundError } from '../errors/request.errors.js';
-import { ExecutorService } from '../executor/executor.service.js';
 
 const MAX_REASON_CHARS = 1_000;
 
@@ -19,7 +17,6 @@ export class CancellationService {
   constructor(
     @Inject(FACT_PORT) private readonly facts: FactPort,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    private readonly executor: ExecutorService,
   ) {}
 
   /**
@@ -40,7 +37,7 @@ export class CancellationService {
           ? await this.facts.append([{ type: 'cancelled', taskId: state.id, data, expect: { status: ['created'] } }])
           : await this.facts.append([{ type: 'cancel', taskId: state.id, data, expect: { status: ['running'], fence: state.fence } }]);
       if (outcome.kind === 'applied') {
-        this.tell(outcome.task);
+        this.count(outcome.task);
         return this.whole({ ...outcome.task, input: found.input });
       }
       state = outcome.task; // somebody was faster: decide again on what they made of it
@@ -48,12 +45,8 @@ export class CancellationService {
     throw new NotFoundError();
   }
 
-  private tell(task: TaskState): void {
-    if (task.status === 'running') {
-      this.executor.requestCancel(task.id, snapshotOf(task));
-      return;
-    }
-    this.executor.withdraw(task.id);
+  private count(task: TaskState): void {
+    if (task.status === 'running') return; // its run hears of the request from the engine
     this.cancelledWaiting++;
     this.telemetry.count('taskflow.tasks.cancelled', 1, { 'taskflow.task.name': task.name });
   }

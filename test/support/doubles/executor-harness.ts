@@ -5,11 +5,13 @@ import type { TaskHandlerOptions } from '../../../lib/contracts/task-handler.int
 import type { SpanHandle, Telemetry } from '../../../lib/contracts/telemetry.interface.js';
 import type { SlotLease } from '../../../lib/contracts/work-feed.interface.js';
 import type { ClaimedWork, WorkItem, WorkSource } from '../../../lib/engines/local/queue/work-source.interface.js';
-import { snapshotOf } from '../../../lib/domain/task-snapshot.js';
-import type { TaskState } from '../../../lib/domain/task-state.js';
+import type { CancelRequest, TaskState } from '../../../lib/domain/task-state.js';
+import { EventLogError } from '../../../lib/errors/storage.errors.js';
+import { LocalRunLiveness } from '../../../lib/engines/local/ledger/local-run-liveness.js';
+import type { LiveRun } from '../../../lib/contracts/run-liveness.interface.js';
 import { LocalWorkFeed } from '../../../lib/engines/local/queue/local-work-feed.js';
 import { ExecutionEnvironment, type ExecutionSettings } from '../../../lib/executor/execution-environment.js';
-import { ExecutorService } from '../../../lib/executor/executor.service.js';
+import { type ExecutorNews, ExecutorService } from '../../../lib/executor/executor.service.js';
 import { InterceptorChain } from '../../../lib/handlers/interceptor-chain.js';
 import { HandlerRegistry } from '../../../lib/handlers/handler-registry.js';
 import { FactPortDouble } from './fact-port-double.js';
@@ -143,6 +145,32 @@ export class TelemetryDouble implements Telemetry {
   }
 }
 
+/** What the engine tells of runs: cancel requests that are durable; lost runs and the end when a test says so. */
+export class NewsDouble implements ExecutorNews {
+  private readonly lostListeners: ((runs: readonly LiveRun[], reason: Error) => void)[] = [];
+  private readonly haltListeners: ((reason: Error) => void)[] = [];
+
+  constructor(private readonly facts: FactPortDouble) {}
+
+  onCancelRequested(listener: (taskId: TaskId, request: CancelRequest) => void): void {
+    this.facts.onCommitted((facts) => {
+      for (const { task, entry } of facts) if (entry.type === 'cancel') listener(task.id, task.cancelRequest!);
+    });
+  }
+  onRunsLost(listener: (runs: readonly LiveRun[], reason: Error) => void): void {
+    this.lostListeners.push(listener);
+  }
+  onHalted(listener: (reason: Error) => void): void {
+    this.haltListeners.push(listener);
+  }
+  lose(runs: readonly LiveRun[], reason: Error): void {
+    for (const listener of this.lostListeners) listener(runs, reason);
+  }
+  halt(): void {
+    for (const listener of this.haltListeners) listener(new EventLogError('failed', 'none', 'The event log failed.'));
+  }
+}
+
 const isFailure = (text: unknown): boolean => typeof text === 'string' && /^Task \S+ \(\S+\) failed at attempt/.test(text);
 
 /** An executor on a fake clock, an in-memory log and a plain queue. */
@@ -150,6 +178,8 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
   readonly clock = new FakeClock();
   readonly facts = new FactPortDouble(() => this.clock.now());
   readonly telemetry = new TelemetryDouble();
+  readonly news = new NewsDouble(this.facts);
+  readonly liveness = new LocalRunLiveness(this.facts);
   readonly source: S;
   readonly feed: LocalWorkFeed;
   readonly registry: HandlerRegistry;
@@ -176,7 +206,16 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
     };
     const env = new ExecutionEnvironment(settings, this.clock, this.idSource, this.telemetry, logger);
     this.feed = new LocalWorkFeed(settings, this.clock, logger, this.facts, this.facts.history, this.source, this.telemetry);
-    this.executor = new ExecutorService(env, this.facts, this.facts.history, this.feed, this.registry, this.interceptors);
+    this.executor = new ExecutorService(
+      env,
+      this.facts,
+      this.facts.history,
+      this.feed,
+      this.news,
+      this.liveness,
+      this.registry,
+      this.interceptors,
+    );
   }
 
   define(name: string, instance: HandlerInstance | HandlerInstance['handle'], options: TaskHandlerOptions = {}): void {
@@ -213,14 +252,13 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
     return outcome as FactOutcome & { kind: 'applied' };
   }
 
-  /** As the intake does it: the request, then, once it is durable, the signal. */
+  /** As `CancellationService` does it; the run hears of the request when it is durable. */
   async cancel(id: TaskId, reason?: string): Promise<'ok' | 'fenced' | 'refused'> {
     try {
       const { fence } = this.facts.state(id);
       const outcome = await this.facts.append([
         { type: 'cancel', taskId: id, data: reason === undefined ? {} : { reason }, expect: { status: ['running'], fence } },
       ]);
-      if (outcome.kind === 'applied') this.executor.requestCancel(id, snapshotOf(outcome.task));
       return outcome.kind === 'applied' ? 'ok' : 'fenced';
     } catch {
       return 'refused';

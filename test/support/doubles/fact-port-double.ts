@@ -1,7 +1,7 @@
 import type { CancelRequest, FactDraft, FactOutcome, FactsOutcome } from '../../../lib/contracts/fact-port.interface.js';
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import type { ResidentFacts } from '../../../lib/engines/local/queue/resident-facts.interface.js';
-import type { StoredEntry, TaskHistory } from '../../../lib/contracts/task-history.interface.js';
+import type { CommittedFact, StoredEntry, TaskHistory } from '../../../lib/contracts/task-history.interface.js';
 import { fold, isControl } from '../../../lib/domain/fold.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
 import { EventLogError, EventLogFullError } from '../../../lib/errors/storage.errors.js';
@@ -38,6 +38,7 @@ export class FactPortDouble implements ResidentFacts {
   private readonly refusals: Refusal[] = [];
   private full: 'none' | 'bulk' | 'all' = 'none';
   private failure: EventLogError | undefined;
+  private readonly listeners: ((facts: readonly CommittedFact[]) => void)[] = [];
   private readonly waiting: { kind: 'bulk' | 'lifecycle'; deferred: Deferred }[] = [];
 
   constructor(private readonly now: () => number) {}
@@ -84,7 +85,11 @@ export class FactPortDouble implements ResidentFacts {
     for (const id of refusedTasks.keys()) this.newest.delete(id);
   }
 
-  private commit(drafts: readonly FactDraft[]): FactOutcome {
+  onCommitted(listener: (facts: readonly CommittedFact[]) => void): void {
+    this.listeners.push(listener);
+  }
+
+  private commit(drafts: readonly FactDraft[], isTold = true): FactOutcome {
     const id = drafts[0]!.taskId;
     let seq: number | undefined;
     for (const draft of drafts) {
@@ -93,7 +98,9 @@ export class FactPortDouble implements ResidentFacts {
       this.durable.set(id, task);
       seq = isControl(draft.type) ? undefined : task.lastSeq;
       const body = draft.body ?? (draft.data === undefined ? '' : JSON.stringify(draft.data));
-      this.log.push({ taskId: id, taskSeq: seq, type: draft.type, at: this.now(), attempt: before?.attempt ?? 1, fence: task.fence, body });
+      const entry = { taskSeq: seq, type: draft.type, at: this.now(), attempt: before?.attempt ?? 1, fence: task.fence, body };
+      this.log.push({ taskId: id, ...entry });
+      if (isTold) for (const listener of this.listeners) listener([{ task, entry }]);
     }
     return { kind: 'applied', seq, at: this.now(), task: this.durable.get(id)! };
   }
@@ -145,9 +152,9 @@ export class FactPortDouble implements ResidentFacts {
   /** From now on another writer shares these tasks: what it makes is seen in answers alone, as with a database between nodes. */
   isShared = false;
 
-  /** Another node writes to a task: durable at once, and unknown here until an answer tells. */
-  writeElsewhere(draft: FactDraft): void {
-    this.commit([draft]);
+  /** Another node writes to a task: durable at once, and unknown here until an answer or the change feed tells. */
+  writeElsewhere(draft: FactDraft, isTold = false): void {
+    this.commit([draft], isTold);
     this.newest.delete(draft.taskId);
   }
 

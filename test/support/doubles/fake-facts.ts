@@ -4,7 +4,7 @@ import type { CommittedFact, StoredEntry, TaskHistory } from '../../../lib/contr
 import type { EntryType } from '../../../lib/contracts/task-event.interface.js';
 import { fold, isControl } from '../../../lib/domain/fold.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
-import { RepositoryError } from '../../../lib/errors/storage.errors.js';
+import { EventLogError, RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { StreamOverflowError } from '../../../lib/errors/stream.errors.js';
 
 type Draft = readonly [type: EntryType, data?: Record<string, unknown>];
@@ -41,7 +41,7 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
   private readonly tasks = new Map<TaskId, Kept>();
   private readonly listeners: ((facts: readonly CommittedFact[]) => void)[] = [];
   private readonly heldBack: (readonly CommittedFact[])[] = [];
-  private readonly halts: (() => void)[] = [];
+  private readonly halts: ((reason: Error) => void)[] = [];
   private at = 1_700_000_000_000;
 
   onCommitted(listener: (facts: readonly CommittedFact[]) => void): void {
@@ -53,11 +53,11 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
   }
   onCancelRequested(): void {}
   onRunsLost(): void {}
-  onHalted(listener: () => void): void {
+  onHalted(listener: (reason: Error) => void): void {
     this.halts.push(listener);
   }
   halt(): void {
-    for (const listener of this.halts) listener();
+    for (const listener of this.halts) listener(new EventLogError('failed', 'none', 'The event log failed.'));
   }
 
   /** A task with its `created` event. */

@@ -163,7 +163,7 @@ describe('Heartbeats', () => {
     const { h, id, work } = await emitting();
     h.facts.refuse('heartbeat');
     await h.clock.run(5000);
-    expect([h.facts.refused, h.executor.stats.droppedHeartbeats]).toEqual([1, 1]);
+    expect([h.facts.refused, h.liveness.dropped]).toEqual([1, 1]);
     work.resolve('done');
     await h.clock.run(0);
     expect(h.facts.state(id).status).toBe('completed');

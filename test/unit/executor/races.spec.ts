@@ -262,7 +262,7 @@ describe('Retry against cancel', () => {
     run.h.facts.sync();
     await run.h.clock.run(0);
     expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'retry']);
-    expect(run.h.executor.withdraw(run.id)).toBe(true);
+    expect(run.h.feed.withdraw(run.id)).toBe(true);
     expectAtRest(run);
   });
 });
@@ -447,7 +447,7 @@ describe('A full log', () => {
     run.work.resolve('done');
     await run.h.clock.run(0);
     run.h.facts.fail();
-    run.h.executor.haltAll(new EventLogError('failed', 'none', 'The event log failed.'));
+    run.h.news.halt();
     await run.h.clock.run(0);
     expect(run.h.facts.types(run.id)).toEqual(['created', 'start']);
     expectAtRest(run);
@@ -458,7 +458,7 @@ describe('A failed log', () => {
   it('fires the signals of running tasks; nothing is written, nothing is started', async () => {
     const run = await running();
     run.h.facts.fail();
-    run.h.executor.haltAll(new EventLogError('failed', 'none', 'The event log failed.'));
+    run.h.news.halt();
     expect(EventLogError.is(run.ctx.signal.reason)).toBe(true);
     await expect(run.ctx.progress(1)).rejects.toBeDefined();
     run.work.resolve('done');
@@ -489,6 +489,44 @@ describe('A task that another writer shares', () => {
     await run.h.clock.run(0);
     expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'cancel', 'cancelled']);
     expect(run.h.facts.body(run.id, 'cancelled')).toEqual({ reason: 'from another node' });
+    expectAtRest(run);
+  });
+
+  it('hears of a request that was made elsewhere: its signal fires, and it ends cancelled whatever the handler returns', async () => {
+    const run = await running();
+    run.h.facts.isShared = true;
+    run.h.facts.writeElsewhere({ type: 'cancel', taskId: run.id, data: { reason: 'from another node' } }, true);
+    await run.h.settle();
+    expect(run.ctx.signal.reason).toMatchObject({ code: 'TASK_CANCELLED', task: { id: run.id, cancelReason: 'from another node' } });
+    run.work.resolve('done');
+    await run.h.clock.run(0);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start', 'cancel', 'cancelled']);
+    expectAtRest(run);
+  });
+
+  it('is written to no more by a run that is lost: its signal fires, its slot is free again, and the next task starts', async () => {
+    const run = await running();
+    const reason = new Error('The lease ended.');
+    const lost = { taskId: run.id, fence: 1 };
+    run.h.news.lose([{ ...lost, fence: 0 }], reason); // an earlier run, which is over
+    expect(run.ctx.signal.aborted).toBe(false);
+    run.h.news.lose([lost], reason);
+    expect(run.ctx.signal.reason).toBe(reason);
+    await expect(run.ctx.progress(1)).rejects.toBeDefined();
+    run.work.resolve('too late');
+    await run.h.clock.run(0);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start']);
+    expectAtRest(run);
+    await run.h.submit('task');
+    await run.h.clock.run(0);
+    expect(run.handle).toHaveBeenCalledTimes(2);
+  });
+
+  it('gives the slot of a lost run back also when its handler ignores the signal', async () => {
+    const run = await running();
+    run.h.news.lose([{ taskId: run.id, fence: 1 }], new Error('The lease ended.'));
+    await run.h.clock.run(5_000);
+    expect(run.h.facts.types(run.id)).toEqual(['created', 'start']);
     expectAtRest(run);
   });
 

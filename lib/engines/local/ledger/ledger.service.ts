@@ -22,7 +22,7 @@ import { TaskReader } from './task-reader.service.js';
 @Injectable()
 export class Ledger implements FactPort, FrameSink<FactGroup> {
   private readonly committedListeners: ((facts: readonly CommittedFact[]) => void)[] = [];
-  private readonly haltListeners: (() => void)[] = [];
+  private readonly haltListeners: ((reason: Error) => void)[] = [];
 
   constructor(
     @Inject(EventLogService) private readonly log: EventLogService,
@@ -34,7 +34,7 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
     this.committedListeners.push(listener);
   }
 
-  onHalted(listener: () => void): void {
+  onHalted(listener: (reason: Error) => void): void {
     this.haltListeners.push(listener);
   }
 
@@ -238,8 +238,8 @@ export class Ledger implements FactPort, FrameSink<FactGroup> {
   }
 
   /** The log takes nothing more: streams end with a hint, runs abort. */
-  halted(): void {
-    for (const listener of this.haltListeners) listener();
+  halted(reason: Error): void {
+    for (const listener of this.haltListeners) listener(reason);
   }
 
   private settle(head: TaskHead): void {

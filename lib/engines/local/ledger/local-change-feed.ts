@@ -3,10 +3,9 @@ import type { TaskflowOptions } from '../../../config/taskflow.options.js';
 import { CLOCK, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
 import type { ChangeFeed, TaskWatch } from '../../../contracts/change-feed.interface.js';
 import type { Clock, Timer } from '../../../contracts/clock.interface.js';
-import type { CancelRequest } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { CommittedFact, TaskHistory } from '../../../contracts/task-history.interface.js';
-import type { TaskState } from '../../../domain/task-state.js';
+import type { CancelRequest, TaskState } from '../../../domain/task-state.js';
 import { Ledger } from './ledger.service.js';
 import { TaskReader } from './task-reader.service.js';
 
@@ -39,14 +38,15 @@ export class LocalChangeFeed implements ChangeFeed {
 
   onCancelRequested(listener: (taskId: TaskId, request: CancelRequest) => void): void {
     this.ledger.onCommitted((facts) => {
-      for (const { task, entry } of facts) if (entry.type === 'cancel') listener(task.id, task.cancelRequest ?? {});
+      for (const { task, entry } of facts)
+        if (entry.type === 'cancel' && task.cancelRequest !== null) listener(task.id, task.cancelRequest);
     });
   }
 
   /** The lock of the log is held or the process ends: no run is ever lost alone. */
   onRunsLost(): void {}
 
-  onHalted(listener: () => void): void {
+  onHalted(listener: (reason: Error) => void): void {
     this.ledger.onHalted(listener);
   }
 

@@ -29,7 +29,12 @@ export class LocalWorkFeed implements WorkFeed {
     @Inject(TASK_QUERIES) private readonly history: TaskHistory,
     @Inject(WORK_SOURCE) private readonly source: WorkSource,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-  ) {}
+  ) {
+    // What was cancelled before it ran waits no longer, whoever cancelled it.
+    facts.onCommitted((made) => {
+      for (const { task, entry } of made) if (entry.type === 'cancelled') this.withdraw(task.id);
+    });
+  }
 
   get starting(): number {
     return this.dispatcher?.starting ?? 0;
@@ -92,6 +97,7 @@ export class LocalWorkFeed implements WorkFeed {
     return this.source.knows(taskId);
   }
 
+  /** Takes a waiting task out. False when it does not wait here. */
   withdraw(taskId: TaskId): boolean {
     return this.dispatcher?.takeOut(taskId) ?? this.source.withdraw(taskId);
   }
