@@ -2,18 +2,22 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { answerWithin } from './answer-limit.js';
 import { isRefusedParameter } from './database-errors.js';
 import { type DatabaseTarget, describeTarget, givenTo } from './database-target.js';
-import { TASKFLOW_MIGRATIONS } from './migrations/taskflow.migrations.js';
+import { type OwnSchema, TASKFLOW_SCHEMA } from './migrations/taskflow.migrations.js';
 import { OpenDatabase, PoolSockets } from './open-database.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
 import { driverNotLoaded, refusedByPooler, refusedByTypeOrm } from './driver-errors.js';
-import { MIGRATIONS_TABLE } from './schema-names.js';
 import { requireUtf8 } from './server-encoding.js';
 import { applyPragmas } from './sqlite-pragmas.js';
 import { OPEN_LIMIT_MS, statementLimits } from './statement-limits.js';
 import { TASKFLOW_ENTITIES } from './taskflow.entities.js';
 
 /** The writer's one connection is kept, so that readers of a role with few of them do not take its place. */
-const POOLS: Readonly<Record<DatabaseRole, object>> = { reader: { max: 4 }, writer: { max: 1, idleTimeoutMillis: 0 }, confirm: { max: 1 } };
+const POOLS: Readonly<Record<DatabaseRole, object>> = {
+  reader: { max: 4 },
+  writer: { max: 1, idleTimeoutMillis: 0 },
+  confirm: { max: 1 },
+  node: { max: 1, idleTimeoutMillis: 0 },
+};
 const CONNECT_TIMEOUT_MS = 10_000;
 const IN_PARENT_BUSY_TIMEOUT_MS = 50;
 /** Each attempt adds to it the retries in JavaScript; a database that stays locked is to be noticed within seconds. */
@@ -23,23 +27,29 @@ const IN_WORKER_BUSY_TIMEOUT_MS = 500;
  * A DataSource of our own, connected. It is never the host's: a TypeORM SQLite DataSource is one connection,
  * so that a transaction of the host would hold our statements, or take them back.
  */
-export async function openDatabase(target: DatabaseTarget, role: DatabaseRole, ports: DatabasePorts): Promise<OpenDatabase> {
-  return target.kind === 'sqlite' ? new OpenDatabase(await openSqlite(target.file, ports), ports.clock) : openPostgres(target, role, ports);
+export async function openDatabase(
+  target: DatabaseTarget,
+  role: DatabaseRole,
+  ports: DatabasePorts,
+  own: OwnSchema = TASKFLOW_SCHEMA,
+): Promise<OpenDatabase> {
+  if (target.kind === 'sqlite') return new OpenDatabase(await openSqlite(target.file, ports), ports.clock);
+  return openPostgres(target, role, ports, own);
 }
 
-const OWN_SCHEMA = {
+const ownOptions = ({ migrations, table }: OwnSchema) => ({
   entities: [...TASKFLOW_ENTITIES],
-  migrations: [...TASKFLOW_MIGRATIONS],
-  migrationsTableName: MIGRATIONS_TABLE,
+  migrations: [...migrations],
+  migrationsTableName: table,
   migrationsRun: false,
   synchronize: false,
-};
+});
 
 async function openSqlite(file: string, ports: DatabasePorts): Promise<DataSource> {
   const driver = await sqliteDriver();
   // SQLite gives its -wal and -shm the mode of the database, and would make that one readable by everybody.
   await ports.ensureFile(file);
-  const options = { ...OWN_SCHEMA, type: 'sqlite', database: file, driver, logging: false } as DataSourceOptions;
+  const options = { ...ownOptions(TASKFLOW_SCHEMA), type: 'sqlite', database: file, driver, logging: false } as DataSourceOptions;
   const dataSource = createDataSource('sqlite', options);
   await dataSource.initialize();
   try {
@@ -53,14 +63,14 @@ async function openSqlite(file: string, ports: DatabasePorts): Promise<DataSourc
 
 type PostgresTarget = DatabaseTarget & { kind: 'postgres' };
 
-async function openPostgres(target: PostgresTarget, role: DatabaseRole, ports: DatabasePorts): Promise<OpenDatabase> {
+async function openPostgres(target: PostgresTarget, role: DatabaseRole, ports: DatabasePorts, own: OwnSchema): Promise<OpenDatabase> {
   await requireDriver('pg', '^8.11.0');
   try {
-    return await connectPostgres(target, role, ports, true);
+    return await connectPostgres(target, role, ports, { own, asParameter: true });
   } catch (error) {
     // A transaction pooler with its defaults: there every transaction sets its own limit.
     if (!isRefusedParameter(error)) throw error;
-    return connectPostgres(target, role, ports, false).catch((again: unknown) => {
+    return connectPostgres(target, role, ports, { own, asParameter: false }).catch((again: unknown) => {
       throw isRefusedParameter(again) ? refusedByPooler(again) : again;
     });
   }
@@ -70,10 +80,10 @@ async function connectPostgres(
   target: PostgresTarget,
   role: DatabaseRole,
   ports: DatabasePorts,
-  asParameter: boolean,
+  ours: { readonly own: OwnSchema; readonly asParameter: boolean },
 ): Promise<OpenDatabase> {
   const sockets = new PoolSockets(givenTo('stream', target));
-  const dataSource = createDataSource('postgres', postgresOptions(target, role, { stream: sockets.create, asParameter }));
+  const dataSource = createDataSource('postgres', postgresOptions(target, role, { ...ours, stream: sockets.create }));
   return answerWithin(
     ports.clock,
     OPEN_LIMIT_MS,
@@ -95,7 +105,7 @@ async function connectPostgres(
 function postgresOptions(
   target: PostgresTarget,
   role: DatabaseRole,
-  ours: { readonly stream: unknown; readonly asParameter: boolean },
+  ours: { readonly own: OwnSchema; readonly stream: unknown; readonly asParameter: boolean },
 ): DataSourceOptions {
   const extra = (target.options['extra'] ?? {}) as Record<string, unknown>;
   return {
@@ -107,7 +117,7 @@ function postgresOptions(
     installExtensions: false,
     ...(target.lakebase ? { ssl: true } : {}),
     ...target.options,
-    ...OWN_SCHEMA,
+    ...ownOptions(ours.own),
     type: 'postgres',
     extra: {
       ...POOLS[role],

@@ -1,4 +1,4 @@
-import type { DataSource, QueryResult, QueryRunner } from 'typeorm';
+import type { QueryResult, QueryRunner } from 'typeorm';
 import { RepositoryError } from '../errors/storage.errors.js';
 import { answerWithin, isSilence } from './answer-limit.js';
 import { retryWhileBusy } from './busy-retry.js';
@@ -8,9 +8,11 @@ import { isBrokenHandle, isWrongPassword } from './database-errors.js';
 import { type DatabaseTarget, describeTarget } from './database-target.js';
 import type { Dialect } from './dialect.js';
 import { retryWhenEnded } from './ended-retry.js';
+import { type OwnSchema, TASKFLOW_SCHEMA } from './migrations/taskflow.migrations.js';
 import { isMigrated, migrate } from './migrator.js';
 import type { OpenDatabase } from './open-database.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
+import { affectedOf, connectedRunner, recordsOf } from './query-results.js';
 import { type TableNames, tableNames } from './schema-names.js';
 import type { SqlRow, SqlSession } from './sql-session.interface.js';
 import { MIGRATION_LIMIT_MS, type StatementLimits, statementLimits } from './statement-limits.js';
@@ -42,6 +44,7 @@ export class DatabaseConnection implements SqlSession {
     private readonly target: DatabaseTarget,
     private readonly role: DatabaseRole,
     private readonly ports: DatabasePorts,
+    private readonly own: OwnSchema = TASKFLOW_SCHEMA,
   ) {
     this.dialect = target.dialect;
     this.tables = tableNames(target.kind === 'postgres' ? target.schema : undefined);
@@ -62,7 +65,7 @@ export class DatabaseConnection implements SqlSession {
     return answerWithin(this.ports.clock, limitMs, this.description, call);
   }
 
-  /** Connects and, but for a `confirm` connection, migrates. */
+  /** Connects and, but for `confirm` and `node`, migrates. */
   async open(): Promise<void> {
     this.wasOpened = true;
     await this.connected();
@@ -70,6 +73,11 @@ export class DatabaseConnection implements SqlSession {
 
   async rows(sql: string, parameters: readonly unknown[] = []): Promise<SqlRow[]> {
     return retryWhenEnded(this.ports.clock, () => this.read(this.text(sql), parameters));
+  }
+
+  /** As `rows`, of a statement that may write: it is sent once, whatever becomes of its answer. */
+  once(sql: string, parameters: readonly unknown[]): Promise<SqlRow[]> {
+    return this.withRunner(async (query) => recordsOf(await query(this.text(sql), parameters)));
   }
 
   async run(sql: string, parameters: readonly unknown[] = []): Promise<number> {
@@ -86,6 +94,13 @@ export class DatabaseConnection implements SqlSession {
     const { database } = this;
     this.database = undefined;
     await database?.close();
+  }
+
+  /** Leaves what is under way, and all connections, without a word to the server. The next statement opens new ones. */
+  leave(): void {
+    const { database } = this;
+    this.database = undefined;
+    database?.abandon();
   }
 
   async close(): Promise<void> {
@@ -183,13 +198,13 @@ export class DatabaseConnection implements SqlSession {
   }
 
   private async connect(): Promise<OpenDatabase> {
-    const open = (): Promise<OpenDatabase> => openDatabase(this.target, this.role, this.ports);
+    const open = (): Promise<OpenDatabase> => openDatabase(this.target, this.role, this.ports, this.own);
     const loggedIn = (): Promise<OpenDatabase> =>
       open().catch((error: unknown) => (isWrongPassword(error) ? open() : Promise.reject(error)));
     const database = await retryWhileCrowded(this.ports.clock, CROWDED_LIMIT_MS, loggedIn);
     this.arriving = database;
     try {
-      if (this.role !== 'confirm') await retryWhileBusy(this.ports.clock, () => this.migrate(database));
+      if (this.role !== 'confirm' && this.role !== 'node') await retryWhileBusy(this.ports.clock, () => this.migrate(database));
       this.requireWanted();
     } catch (error) {
       await database.close();
@@ -204,12 +219,12 @@ export class DatabaseConnection implements SqlSession {
   private async migrate(database: OpenDatabase): Promise<void> {
     const { dataSource } = database;
     const schema = this.target.kind === 'postgres' ? this.target.schema : undefined;
-    if (await this.answer(database, () => isMigrated(dataSource, schema))) return;
+    if (await this.answer(database, () => isMigrated(dataSource, this.own, schema))) return;
     await answerWithin(
       this.ports.clock,
       MIGRATION_LIMIT_MS,
       this.description,
-      () => migrate(dataSource, this.dialect, schema),
+      () => migrate(dataSource, this.dialect, this.own, schema),
       () => database.abandon(),
     );
   }
@@ -230,12 +245,3 @@ export class DatabaseConnection implements SqlSession {
     return text;
   }
 }
-
-async function connectedRunner(dataSource: DataSource): Promise<QueryRunner> {
-  const runner = dataSource.createQueryRunner('master');
-  await runner.connect();
-  return runner;
-}
-
-const recordsOf = (result: QueryResult): SqlRow[] => result.records as SqlRow[];
-const affectedOf = (result: QueryResult): number => result.affected ?? 0;

@@ -1,14 +1,15 @@
 import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm';
 import { RepositoryError } from '../errors/storage.errors.js';
 import type { Dialect } from './dialect.js';
-import { NEWEST_MIGRATION } from './migrations/taskflow.migrations.js';
-import { MIGRATIONS_TABLE, tableNames } from './schema-names.js';
+import { newestMigration, type OwnSchema } from './migrations/taskflow.migrations.js';
+import { qualifiedName } from './schema-names.js';
 
 /** Nearly every start: nothing to do, and nobody to wait for. */
-export async function isMigrated(dataSource: DataSource, schema: string | undefined): Promise<boolean> {
+export async function isMigrated(dataSource: DataSource, own: OwnSchema, schema: string | undefined): Promise<boolean> {
   const runner = dataSource.createQueryRunner('master');
   try {
-    return (await newestMigration(runner, schema)) === NEWEST_MIGRATION;
+    const found = await migratedTo(runner, own, schema);
+    return own.mayBeNewer ? found >= newestMigration(own) : found === newestMigration(own);
   } finally {
     await runner.release();
   }
@@ -18,14 +19,19 @@ export async function isMigrated(dataSource: DataSource, schema: string | undefi
  * Brings our tables to this version, in one transaction and under a lock, so that processes may start together.
  * @throws RepositoryError `SCHEMA_TOO_NEW` when a later version of this package has been here.
  */
-export async function migrate(dataSource: DataSource, dialect: Dialect, schema: string | undefined): Promise<void> {
+export async function migrate(dataSource: DataSource, dialect: Dialect, own: OwnSchema, schema: string | undefined): Promise<void> {
   const runner = dataSource.createQueryRunner('master');
   try {
     // Others may hold the lock for as long as their migration takes: no limit of the server.
     for (const statement of [dialect.begin(0), ...dialect.migrationLock]) await runner.query(statement);
     try {
       if (schema !== undefined) await ensureSchema(runner, schema);
-      refuseNewer(await newestMigration(runner, schema));
+      const found = await migratedTo(runner, own, schema);
+      refuseNewer(found, own);
+      if (found >= newestMigration(own)) {
+        await runner.query('COMMIT');
+        return;
+      }
       const executor = new MigrationExecutor(dataSource, runner);
       executor.transaction = 'none'; // it is ours: TypeORM's own begins without the lock
       await executor.executePendingMigrations();
@@ -46,17 +52,17 @@ async function ensureSchema(runner: QueryRunner, schema: string): Promise<void> 
 }
 
 /** 0: there are no tables yet. */
-async function newestMigration(runner: QueryRunner, schema: string | undefined): Promise<number> {
-  if (!(await runner.hasTable(schema === undefined ? MIGRATIONS_TABLE : `${schema}.${MIGRATIONS_TABLE}`))) return 0;
-  const rows = (await runner.query(`SELECT MAX("timestamp") AS newest FROM ${tableNames(schema).migrations}`)) as { newest: unknown }[];
+async function migratedTo(runner: QueryRunner, { table }: OwnSchema, schema: string | undefined): Promise<number> {
+  if (!(await runner.hasTable(schema === undefined ? table : `${schema}.${table}`))) return 0;
+  const rows = (await runner.query(`SELECT MAX("timestamp") AS newest FROM ${qualifiedName(schema, table)}`)) as { newest: unknown }[];
   return Number(rows[0]?.newest ?? 0);
 }
 
-function refuseNewer(newest: number): void {
-  if (newest <= NEWEST_MIGRATION) return;
+function refuseNewer(newest: number, own: OwnSchema): void {
+  if (own.mayBeNewer || newest <= newestMigration(own)) return;
   throw new RepositoryError(
     'SCHEMA_TOO_NEW',
-    `The database was migrated by a newer nestjs-taskflow (schema ${newest}, this version knows ${NEWEST_MIGRATION}). Update the package in this process.`,
+    `The database was migrated by a newer nestjs-taskflow (schema ${newest}, this version knows ${newestMigration(own)}). Update the package in this process.`,
     0,
   );
 }

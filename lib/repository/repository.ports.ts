@@ -1,8 +1,11 @@
 import type { Clock } from '../contracts/clock.interface.js';
 import type { CursorFile } from '../contracts/task-store.interface.js';
 
-/** Who opens the database: it decides on timeouts and pool sizes. `confirm` is for one read, on a connection of its own. */
-export type DatabaseRole = 'reader' | 'writer' | 'confirm';
+/**
+ * Who opens the database: it decides on timeouts and pool sizes. `confirm` is for one read, on a connection of its own; `node` for the
+ * calls of a node of the cluster, one after the other. Both leave the schema as it is.
+ */
+export type DatabaseRole = 'reader' | 'writer' | 'confirm' | 'node';
 
 /** What this floor needs of others to open a database. */
 export interface DatabasePorts {

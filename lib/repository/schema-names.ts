@@ -23,6 +23,10 @@ export const DEAD_ENTRY_KEY_INDEX = 'taskflow_dead_entries_key_hash';
 export const RETIRED_KEY_TIME_INDEX = 'taskflow_retired_keys_time';
 
 /** Quoted, and inside its schema where one is configured. Both dialects read double quotes. */
+export const qualifiedName = (schema: string | undefined, name: string): string =>
+  schema === undefined ? `"${name}"` : `"${schema}"."${name}"`;
+
+/** Each as `qualifiedName` says. */
 export interface TableNames {
   readonly tasks: string;
   readonly events: string;
@@ -35,7 +39,7 @@ export interface TableNames {
 }
 
 export function tableNames(schema: string | undefined): TableNames {
-  const named = (table: string): string => (schema === undefined ? `"${table}"` : `"${schema}"."${table}"`);
+  const named = (table: string): string => qualifiedName(schema, table);
   return {
     tasks: named(TASKS_TABLE),
     events: named(EVENTS_TABLE),

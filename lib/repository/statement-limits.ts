@@ -9,7 +9,7 @@ export const MIGRATION_LIMIT_MS = 600_000;
 export const CALL_LIMIT_MS = 10_000;
 
 /** A server that lives ends a statement itself, well before we take it for silent: then the connection is as good as before. */
-const AT_SERVER_MS: Readonly<Record<DatabaseRole, number>> = { reader: 8_000, writer: 15_000, confirm: 8_000 };
+const AT_SERVER_MS: Readonly<Record<DatabaseRole, number>> = { reader: 8_000, writer: 15_000, confirm: 8_000, node: 8_000 };
 /** What an answer may take beyond that. */
 const GRACE_MS = 3_000;
 

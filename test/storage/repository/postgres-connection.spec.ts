@@ -6,7 +6,7 @@ import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
-import { TASKFLOW_MIGRATIONS } from '../../../lib/repository/migrations/taskflow.migrations.js';
+import { TASKFLOW_SCHEMA } from '../../../lib/repository/migrations/taskflow.migrations.js';
 import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
@@ -69,7 +69,9 @@ const skipped = postgresUrl() === undefined;
       expect(await store.confirmedCursor(script.logId)).toEqual(script.cursorAt(1));
       const host = await new DataSource({ type: 'postgres', url: databaseUrl() }).initialize();
       toClose.push(() => host.destroy());
-      expect(await host.query('SELECT count(*)::int AS n FROM jobs.taskflow_migrations')).toEqual([{ n: TASKFLOW_MIGRATIONS.length }]);
+      expect(await host.query('SELECT count(*)::int AS n FROM jobs.taskflow_migrations')).toEqual([
+        { n: TASKFLOW_SCHEMA.migrations.length },
+      ]);
       expect(await host.query(`SELECT to_regclass('public.taskflow_tasks') AS t`)).toEqual([{ t: null }]);
     });
 

@@ -10,7 +10,7 @@ import { SystemClock } from '../../../lib/primitives/system-clock.js';
 import { openDatabase } from '../../../lib/repository/data-source.factory.js';
 import { DatabaseConnection } from '../../../lib/repository/database.connection.js';
 import { databaseTarget } from '../../../lib/repository/database-target.js';
-import { TASKFLOW_MIGRATIONS } from '../../../lib/repository/migrations/taskflow.migrations.js';
+import { TASKFLOW_SCHEMA } from '../../../lib/repository/migrations/taskflow.migrations.js';
 import { TASKFLOW_ENTITIES } from '../../../lib/repository/taskflow.entities.js';
 import { TypeOrmProjector } from '../../../lib/engines/local/storage/typeorm-projector.js';
 import { TypeOrmTaskStore } from '../../../lib/engines/local/storage/typeorm-task-store.js';
@@ -122,7 +122,7 @@ describe('SQLite connections of our own', () => {
     expect(outcomes.map((outcome) => outcome.status)).toEqual(Array(5).fill('fulfilled'));
     const host = await hostDataSource();
     expect(await host.query('SELECT name FROM taskflow_migrations ORDER BY id')).toEqual(
-      TASKFLOW_MIGRATIONS.map((migration) => ({ name: new migration().name })),
+      TASKFLOW_SCHEMA.migrations.map((migration) => ({ name: new migration().name })),
     );
   });
 
