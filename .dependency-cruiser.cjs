@@ -14,7 +14,7 @@ const FLOORS = [
   ['executor'],
   ['intake'],
   ['dead-letters'],
-  ['health', 'testing', 'client', 'cli'],
+  ['health', 'swagger', 'testing', 'client', 'cli'],
 ];
 
 /** The rooms of each engine, by the same rule. */
@@ -32,6 +32,9 @@ const ALLOWED = {
   testing: ['^lib/(taskflow\\.module|taskflow\\.providers|taskflow\\.lifecycle|task-system)\\.ts$'],
   // The commands that open a log have the frame of all commands.
   engines: ['^lib/cli/(arguments|command\\.interface)\\.ts$'],
+  // What is injected there is the task system itself, by its class.
+  cli: ['^lib/create-task-system\\.ts$'],
+  health: ['^lib/task-system\\.ts$'],
 };
 
 const SHARED = FLOORS.flat().filter((folder) => folder !== 'engines' && folder !== 'cli');
@@ -125,6 +128,12 @@ module.exports = {
       '(^|node_modules/)rxjs(/|$)',
       ['^lib/(stream|http)/', '^lib/[^/]+\\.ts$', '^lib/contracts/'],
       'rxjs only in stream/, http/ (Nest answers with Observables), root and the types of contracts/',
+    ),
+    onlyIn(
+      'swagger-apart',
+      '(^|node_modules/)@nestjs/swagger(/|$)',
+      ['^lib/swagger/'],
+      'an optional peer, for those who import nestjs-taskflow/swagger',
     ),
     onlyIn('otel-in-telemetry', '(^|node_modules/)@opentelemetry/', ['^lib/telemetry/'], 'an optional peer, loaded in telemetry/'),
     {

@@ -1,6 +1,7 @@
 export { type TaskflowOptionsFactory, type TaskflowOptionsInput, type TaskflowOptionsShape } from './config/taskflow-options.interface.js';
 export { TaskflowOptions } from './config/taskflow.options.js';
 export { type EventId, eventId, type IdempotencyKey, idempotencyKey, type Plain, type TaskId, taskId, type TaskName, taskName, type UserId, userId } from './contracts/ids.js'; // prettier-ignore
+export type { Degradation, DegradationName } from './contracts/degradation.interface.js';
 export type * from './contracts/task-event.interface.js';
 export type * from './contracts/task-handler.interface.js';
 export type * from './contracts/task-repository.interface.js';
@@ -39,5 +40,6 @@ export { DeadLetterService } from './dead-letters/dead-letter.service.js';
 export { RecoveryService } from './engines/local/startup/recovery.service.js';
 export { StreamService } from './stream/stream.service.js';
 export { TaskSystem } from './task-system.js';
+export { type SubmitRequest, TasksController, type TasksControllerOptions, type TasksRoute } from './tasks-controller.js';
 export { TaskflowModule, type TaskflowModuleAsyncOptions } from './taskflow.module.js';
 export { createHooks } from './telemetry/create-hooks.js';

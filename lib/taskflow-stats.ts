@@ -13,6 +13,7 @@ import { CancellationService } from './intake/cancellation.service.js';
 import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StaleScan } from './engines/local/startup/stale-scan.service.js';
 import { StreamService } from './stream/stream.service.js';
+import { DegradationService } from './degradation.service.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 
 /** One reading of all counters. Counts of ended tasks are those of this process since its start. */
@@ -32,13 +33,16 @@ export class TaskflowStats {
     private readonly manual: ManualRetry,
     private readonly stale: StaleScan,
     private readonly cancellation: CancellationService,
+    private readonly degradation: DegradationService,
   ) {}
 
   read(): TaskSystemStats {
     const runs = this.executor.stats;
     const { queued, delayed, parked } = this.work.size;
+    const { status } = this.lifecycle;
     return {
-      status: this.lifecycle.status,
+      status,
+      degraded: status === 'degraded' ? this.degradation.list() : [],
       tasks: {
         queued,
         delayed,

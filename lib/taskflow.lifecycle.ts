@@ -25,6 +25,7 @@ import { RecoveryService } from './engines/local/startup/recovery.service.js';
 import { StartNotices } from './engines/local/startup/start-notices.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
+import { DegradationService } from './degradation.service.js';
 import { failpoint } from './primitives/failpoint.js';
 
 /** How long a stop waits for the flush; what is left is flushed by the next start. */
@@ -66,6 +67,7 @@ export class TaskflowLifecycle {
     private readonly housekeeping: Housekeeping,
     private readonly listeners: TaskListeners,
     private readonly outage: DatabaseOutage,
+    private readonly degradation: DegradationService,
   ) {
     executor.holdBack();
     readiness.openWith(() => void this.open().catch(() => undefined)); // whoever waits is told
@@ -73,8 +75,7 @@ export class TaskflowLifecycle {
 
   get status(): TaskSystemStats['status'] {
     if (this.current !== 'running') return this.current;
-    const whole = this.catchUp.isComplete && this.eventLog.state === 'open' && this.flush.isWhole && !this.store.isSilent;
-    return whole ? 'running' : 'degraded';
+    return this.degradation.list().length === 0 ? 'running' : 'degraded';
   }
 
   /**
@@ -152,6 +153,7 @@ export class TaskflowLifecycle {
   private run(): void {
     // A stop that came first has let go of everything, or is about to.
     if (this.stoppingWork !== undefined) throw new ShuttingDownError();
+    this.notices.started(this.catchUp.isAllRead);
     this.executor.release();
     this.listeners.release();
     this.current = 'running';

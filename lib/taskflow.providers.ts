@@ -83,6 +83,7 @@ import { TaskListeners } from './handlers/task-listeners.js';
 import { MarkedProviders } from './handlers/marked-providers.js';
 import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
+import { DegradationService } from './degradation.service.js';
 import { TaskflowStats } from './taskflow-stats.js';
 
 function optionsOf(input: TaskflowOptionsInput): TaskflowOptions {
@@ -184,6 +185,7 @@ export const taskflowProviders: Provider[] = [
   MarkedProviders,
   TaskHandlerDefinitions,
   TaskflowLifecycle,
+  DegradationService,
   TaskflowStats,
   TaskSystem,
 ];

@@ -1,4 +1,4 @@
-// Writes the tables of options and errors in README.md from the classes themselves, so that they cannot drift.
+// Writes tables of the docs (options, errors, statistics, reasons for `degraded`) from the sources themselves, so that they cannot drift.
 // `node scripts/readme-tables.mjs` rewrites them; with `--check` it fails when they differ.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const README = join(root, 'README.md');
+
+const sourceOf = (file) => ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2023, true);
 
 /** Classes of all files of a folder whose name ends so. */
 function classesOf(folder, ending) {
   const classes = new Map();
   for (const name of readdirSync(join(root, folder))) {
     if (!name.endsWith(ending)) continue;
-    const source = ts.createSourceFile(name, readFileSync(join(root, folder, name), 'utf8'), ts.ScriptTarget.ES2023, true);
-    source.forEachChild((node) => {
+    sourceOf(join(folder, name)).forEachChild((node) => {
       if (ts.isClassDeclaration(node) && node.name) classes.set(node.name.text, node);
     });
   }
@@ -58,6 +58,35 @@ function errorRows(classes) {
     .map(({ name, status, doc }) => `| ${status} | \`${name}\` | ${cell(doc.replace(/^\d{3}[.,:]?\s*/, ''))} |`);
 }
 
+/** Members of an interface, those of members that are object types by their path. */
+function memberRows(members, path) {
+  return members.filter(ts.isPropertySignature).flatMap((member) => {
+    const name = `${path}${member.name.getText()}`;
+    if (ts.isTypeLiteralNode(member.type)) return memberRows(member.type.members, `${name}.`);
+    return [`| \`${name}\` | ${cell(docOf(member))} |`];
+  });
+}
+
+/** The reasons for `degraded`: `name: degradation('name', { message, remedy, … })`. */
+function degradationRows(file) {
+  const rows = [];
+  const visit = (node) => {
+    if (ts.isCallExpression(node) && node.expression.getText() === 'degradation') {
+      const [name, parts] = node.arguments;
+      const of = (key) => parts.properties.find((property) => property.name.getText() === key)?.initializer;
+      const yes = (key) => (of(key)?.getText() === 'true' ? 'yes' : '');
+      rows.push(
+        `| \`${name.text}\` | ${cell(of('message').text)} | ${cell(of('remedy').text)} | ${yes('refusesTasks')} | ${yes('needsRestart')} |`,
+      );
+    }
+    node.forEachChild(visit);
+  };
+  visit(sourceOf(file));
+  return rows;
+}
+
+const statsOf = sourceOf('lib/contracts/task-system.interface.ts').statements.find((node) => node.name?.text === 'TaskSystemStats');
+
 const tables = {
   options: [
     '| option | default | what it does |',
@@ -65,22 +94,37 @@ const tables = {
     ...optionRows(classesOf('lib/config', '.options.ts'), 'TaskflowOptions', ''),
   ],
   errors: ['| HTTP | error | when |', '|---|---|---|', ...errorRows(classesOf('lib/errors', '.ts'))],
+  stats: ['| member | what it says |', '|---|---|', ...memberRows(statsOf.members, '')],
+  degradations: [
+    '| name | what is wrong | what to do | refuses tasks | needs a restart |',
+    '|---|---|---|---|---|',
+    ...degradationRows('lib/lifecycle/degradations.ts'),
+  ],
 };
 
-const before = readFileSync(README, 'utf8');
-let after = before;
+/** Each table stands on one page, between its marks. */
+const pages = new Map(
+  ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => [file, readFileSync(join(root, file), 'utf8')]),
+);
+const stale = [];
 for (const [name, rows] of Object.entries(tables)) {
-  if (rows.length < 10) throw new Error(`The table "${name}" has ${rows.length} rows: the classes were not understood.`);
+  if (rows.length < 10) throw new Error(`The table "${name}" has ${rows.length} rows: its source was not understood.`);
   const block = new RegExp(`(<!-- ${name}:begin -->)[\\s\\S]*?(<!-- ${name}:end -->)`);
-  if (!block.test(after)) throw new Error(`README.md has no place for the table "${name}".`);
-  after = after.replace(block, (_, begin, end) => `${begin}\n\n${rows.join('\n')}\n\n${end}`);
+  const places = [...pages].filter(([, text]) => block.test(text));
+  if (places.length !== 1) throw new Error(`The table "${name}" has ${places.length} places: it needs one.`);
+  const [[file, before]] = places;
+  const after = before.replace(block, (_, begin, end) => `${begin}\n\n${rows.join('\n')}\n\n${end}`);
+  if (after !== before) stale.push(file);
+  pages.set(file, after);
 }
 if (process.argv.includes('--check')) {
-  if (after !== before) {
-    console.error('README.md: the generated tables are out of date. Run: npm run docs');
+  if (stale.length > 0) {
+    console.error(`${stale.join(', ')}: the generated tables are out of date. Run: npm run docs`);
     process.exit(1);
   }
-  console.log('README.md: tables of options and errors agree with the classes.');
+  console.log(`The tables of ${Object.keys(tables).join(', ')} agree with their sources.`);
 } else {
-  writeFileSync(README, after);
+  for (const file of stale) writeFileSync(join(root, file), pages.get(file));
 }

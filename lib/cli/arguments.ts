@@ -1,9 +1,15 @@
 import { parseArgs } from 'node:util';
+import type { TaskStatus } from '../contracts/task.interface.js';
 
-export const COMMANDS = ['inspect', 'verify', 'export', 'repair', 'adopt', 'retry-dead'] as const;
-export type CommandName = (typeof COMMANDS)[number];
+export const COMMANDS = {
+  log: ['inspect', 'verify', 'export', 'repair', 'adopt', 'retry-dead'],
+  tasks: ['list', 'show', 'retry', 'cancel'],
+} as const;
+export type Topic = keyof typeof COMMANDS;
+export type CommandName = (typeof COMMANDS)[Topic][number];
 
 export interface Arguments {
+  readonly topic: Topic;
   readonly command: CommandName;
   /** The eventLogPath, or its folder. */
   readonly path: string;
@@ -19,12 +25,21 @@ export interface Arguments {
   readonly from: number;
   readonly to: number;
   readonly task: string | undefined;
+  /** Of `list`: undefined, whatever it is; an empty user: tasks without one. */
+  readonly status: TaskStatus | undefined;
+  readonly name: string | undefined;
+  readonly tag: string | undefined;
+  readonly user: string | undefined;
+  readonly limit: number;
+  readonly cursor: string | undefined;
 }
 
 /** What was asked cannot be understood: exit code 2. */
 export class UsageError extends Error {}
 
 export const USAGE = `Usage: taskflow log <command> [<path>] [options]
+       taskflow tasks <command> [options]
+       taskflow --version
 
 <path> is the eventLogPath, or the folder that it is in. Default: ./.taskflow/events.log
 
@@ -37,8 +52,15 @@ export const USAGE = `Usage: taskflow log <command> [<path>] [options]
               moves the unfinished tasks of a lost log to this one; needs the lock of the log, and the database
   retry-dead  applies entries again that the database refused   [--task <id>]
 
+  tasks list               newest first, from the rows: what the log has not flushed yet is not in them
+                           [--status <status>] [--name <task>] [--tag <tag>] [--user <id>] [--limit <n>] [--cursor <cursor>]
+  tasks show <id>          a task and its events, from the rows
+  tasks retry <id> [<path>], tasks cancel <id> [<path>]
+                           a new life, or an end, for a task of a system that does not run; need the lock of its log
+
   --database <file>   the SQLite database      --url <url>   the PostgreSQL database      --schema <name>   its schema
-  --yes               really do it: repair, adopt and retry-dead otherwise only say what they would do
+                      (tasks: ./.taskflow/tasks.db where none is named)
+  --yes               really do it: repair, adopt, retry-dead, retry and cancel otherwise only say what they would do
   --json              for programs
 
 Exit codes: 0 all is well, 1 a problem was found, or remains, 2 wrong usage.
@@ -55,33 +77,55 @@ const OPTIONS = {
   from: { type: 'string' },
   to: { type: 'string' },
   task: { type: 'string' },
+  status: { type: 'string' },
+  name: { type: 'string' },
+  tag: { type: 'string' },
+  user: { type: 'string' },
+  limit: { type: 'string' },
+  cursor: { type: 'string' },
 } as const;
 
 /** Options that not every command takes. */
 const ONLY_FOR: Readonly<Record<string, readonly CommandName[]>> = {
-  yes: ['repair', 'adopt', 'retry-dead'],
+  yes: ['repair', 'adopt', 'retry-dead', 'retry', 'cancel'],
   rebuild: ['repair'],
   from: ['export'],
   to: ['export'],
   task: ['export', 'retry-dead'],
+  status: ['list'],
+  name: ['list'],
+  tag: ['list'],
+  user: ['list'],
+  limit: ['list'],
+  cursor: ['list'],
 };
 const DEFAULT_PATH = './.taskflow/events.log';
+const STATUSES: readonly TaskStatus[] = ['created', 'running', 'completed', 'failed', 'cancelled'];
+const [DEFAULT_LIMIT, MOST_LISTED] = [50, 1_000];
 
 /** @returns null when help was asked for. @throws UsageError. */
 export function readArguments(argv: readonly string[]): Arguments | null {
   const { values, positionals } = parse(argv);
   if (values.help === true) return null;
   const [topic, command, ...rest] = positionals;
-  if (topic !== 'log') throw new UsageError(topic === undefined ? 'a command is missing' : `there is no command '${topic}'`);
-  if (!isCommand(command)) throw new UsageError(command === undefined ? 'a command is missing' : `there is no command 'log ${command}'`);
+  if (topic !== 'log' && topic !== 'tasks')
+    throw new UsageError(topic === undefined ? 'a command is missing' : `there is no command '${topic}'`);
+  if (!isCommand(topic, command))
+    throw new UsageError(command === undefined ? 'a command is missing' : `there is no command '${topic} ${command}'`);
   for (const [option, commands] of Object.entries(ONLY_FOR))
     if (values[option as keyof typeof values] !== undefined && !commands.includes(command))
       throw new UsageError(`--${option} is for ${commands.join(', ')}`);
   if (values.database !== undefined && values.url !== undefined) throw new UsageError('--database and --url exclude each other');
   const home = command === 'adopt' ? rest.shift() : '';
   if (home === undefined) throw new UsageError('adopt needs the id of the log whose tasks are to be taken over');
+  const isAboutOne = topic === 'tasks' && command !== 'list';
+  const task = isAboutOne ? rest.shift() : values.task;
+  if (isAboutOne && task === undefined) throw new UsageError(`tasks ${command} needs the id of the task`);
+  if (topic === 'tasks' && (command === 'list' || command === 'show') && rest[0] !== undefined)
+    throw new UsageError(`'${rest[0]}' is one word too many: tasks ${command} reads the database, not the log`);
   if (rest.length > 1) throw new UsageError(`'${rest[1]}' is one word too many`);
   return {
+    topic,
     command,
     path: rest[0] ?? DEFAULT_PATH,
     home,
@@ -93,11 +137,31 @@ export function readArguments(argv: readonly string[]): Arguments | null {
     schema: values.schema,
     from: sequence('from', values.from) ?? 1,
     to: sequence('to', values.to) ?? Number.MAX_SAFE_INTEGER,
-    task: values.task,
+    task,
+    status: statusOf(values.status),
+    name: values.name,
+    tag: values.tag,
+    user: values.user,
+    limit: limitOf(values.limit),
+    cursor: values.cursor,
   };
 }
 
-const isCommand = (name: string | undefined): name is CommandName => (COMMANDS as readonly (string | undefined)[]).includes(name);
+const isCommand = (topic: Topic, name: string | undefined): name is CommandName =>
+  (COMMANDS[topic] as readonly (string | undefined)[]).includes(name);
+
+function statusOf(text: string | undefined): TaskStatus | undefined {
+  const status = STATUSES.find((each) => each === text);
+  if (text !== undefined && status === undefined) throw new UsageError(`--status must be one of ${STATUSES.join(', ')}`);
+  return status;
+}
+
+function limitOf(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_LIMIT;
+  const limit = Number(text);
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST_LISTED) throw new UsageError(`--limit must be 1 to ${MOST_LISTED}`);
+  return limit;
+}
 
 function parse(argv: readonly string[]) {
   try {

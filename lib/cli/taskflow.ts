@@ -13,6 +13,10 @@ const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   export: async () => (await import('../engines/local/cli/export.command.js')).exportEntries,
   repair: async () => (await import('../engines/local/cli/repair.command.js')).repair,
   adopt: async () => (await import('../engines/local/cli/adopt.command.js')).adopt,
+  list: async () => (await import('../engines/local/cli/list.command.js')).list,
+  show: async () => (await import('../engines/local/cli/show.command.js')).show,
+  retry: async () => (await import('./change.command.js')).retry,
+  cancel: async () => (await import('./change.command.js')).cancel,
   'retry-dead': async () => (await import('../engines/local/cli/retry-dead.command.js')).retryDead,
 };
 
@@ -21,6 +25,10 @@ function write(text: string): Promise<void> {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-v')) {
+    await write(`${(await import('./version.cjs')).VERSION}\n`);
+    return 0;
+  }
   const args = readArguments(argv);
   if (args === null) {
     await write(USAGE);

@@ -1,3 +1,4 @@
+import type { Degradation } from './degradation.interface.js';
 import type { Plain, TaskId } from './ids.js';
 import type { TaskStatus } from './task.interface.js';
 
@@ -55,42 +56,76 @@ export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
 }
+/** One reading of all counters. Those of this process begin at 0 with each start; the others are states. */
 export interface TaskSystemStats {
+  /** `starting` until every provider's `onApplicationBootstrap` is over, `degraded` while it works but not all of it, `stopping` from the first closing hook, `stopped` after the last. */
   readonly status: 'starting' | 'running' | 'degraded' | 'stopping' | 'stopped';
+  /** Why `status` is `degraded`, the worst first, each with its remedy; else empty. */
+  readonly degraded: readonly Degradation[];
   readonly tasks: {
+    /** Tasks that wait for a slot now. State. */
     readonly queued: number;
+    /** Tasks that wait for their time: `runAt`, `delayMs`, a backoff. State. */
     readonly delayed: number;
+    /** Runs under way in this process. State. */
     readonly running: number;
+    /** Tasks that completed in this process since its start. */
     readonly completed: number;
+    /** Tasks that failed for good in this process since its start, those that expired and those that crashed too often included. */
     readonly failed: number;
+    /** Tasks that were cancelled in this process since its start, waiting ones included. */
     readonly cancelled: number;
+    /** Runs that ended in a `retry` since the start: failed attempts, put off, released at shutdown, retried by hand. */
     readonly retried: number;
+    /** Tasks that a crash had interrupted and this process took up again. */
     readonly recovered: number;
+    /** Dead letters, as far as they were counted: failed tasks that were not removed, within `guard.dlq.ttlMs` and `maxSize`. State. */
     readonly deadLettered: number;
+    /** Tasks that wait because no handler of their name is defined in this process. State; more than 0 after a deploy: a handler was renamed or left out. */
     readonly withoutHandler: number;
   };
   readonly guard: {
+    /** Submits refused since the start, by limit: the windows `global` and `user`, `queue` (`maxQueuedSize`), `delayed` (`maxDelayedSize`), `slot` (`waitForSlot` in vain). */
     readonly rejections: Readonly<Record<'global' | 'user' | 'queue' | 'delayed' | 'slot', number>>;
+    /** Execution slots in use, of `guard.slots.maxExecutionGlobal`. State. */
     readonly slotsInUse: number;
   };
   readonly eventLog: {
+    /** `full`: submits are refused until there is room; `failed`: until a restart. */
     readonly state: 'open' | 'full' | 'failed' | 'closed';
+    /** Log sequence of the newest entry that is synced. */
     readonly durableSeq: number;
+    /** Bytes of the log that are not in the database yet; refused from `eventLog.maxUnflushedBytes` on. */
     readonly unflushedBytes: number;
+    /** Files of the log. */
     readonly segments: number;
+    /** Memory held for entries that are not in the database yet. Unit: bytes, estimated. */
     readonly overlayBytes: number;
   };
   readonly flush: {
+    /** Process id of the flush worker; null: rows are written in this process, or the worker is being replaced. */
     readonly workerPid: number | null;
+    /** Log sequence up to which everything is in the database. `durableSeq - appliedSeq` entries wait. */
     readonly appliedSeq: number;
+    /** Age of the oldest entry that is not in the database; 0: there is none. Unit: ms. */
     readonly lagMs: number;
+    /** `open`: the database is left alone for `flush.circuitBreakerDurationMs`; `half-open`: it is being tried. */
     readonly breaker: 'closed' | 'open' | 'half-open';
+    /** Workers that were replaced since the start. */
     readonly restarts: number;
+    /** Entries that the database refused for what they are, set aside and still read: `npx taskflow log retry-dead`. State. */
     readonly deadEntries: number;
   };
-  readonly streams: { readonly active: number; readonly subscribers: number };
-  /** Running tasks of other homes that showed no sign of life at the last scan; at most 100 are counted. */
-  readonly recovery: { readonly staleElsewhere: number };
+  readonly streams: {
+    /** Tasks whose newest events are kept in memory for subscribers. State. */
+    readonly active: number;
+    /** Subscribers, SSE connections included. State. */
+    readonly subscribers: number;
+  };
+  readonly recovery: {
+    /** Running tasks of other homes that showed no sign of life at the last scan; at most 100 are counted. State. */
+    readonly staleElsewhere: number;
+  };
 }
 
 export interface ShutdownOptions {

@@ -83,8 +83,19 @@ function lakebaseOptions(connector: unknown): Readonly<Record<string, unknown>> 
 /** For messages: the file, or the server without user and password. */
 export function describeTarget(target: DatabaseTarget): string {
   if (target.kind === 'sqlite') return target.file;
-  const { host, port, database } = target.options;
+  const { host, port, database } = { ...target.options, ...placeIn(target.options['url']) };
   return `PostgreSQL ${typeof host === 'string' ? host : 'server'}${typeof port === 'number' ? `:${port}` : ''}${typeof database === 'string' ? `, database ${database}` : ''}`;
+}
+
+/** TypeORM lets a URL win over host, port and database. */
+function placeIn(url: unknown): { host?: string; port?: number; database?: string } {
+  if (typeof url !== 'string' || !URL.canParse(url)) return {};
+  const { hostname, port, pathname } = new URL(url);
+  return {
+    ...(hostname === '' ? {} : { host: hostname }),
+    ...(port === '' ? {} : { port: Number(port) }),
+    ...(pathname.length < 2 ? {} : { database: decodeURIComponent(pathname.slice(1)) }),
+  };
 }
 
 /** What the options say of a setting of the driver; undefined: nothing. */

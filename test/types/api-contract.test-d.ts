@@ -2,6 +2,7 @@
 import type * as api from './api-contract.js';
 import type * as lib from 'nestjs-taskflow';
 import type * as client from 'nestjs-taskflow/client';
+import type * as health from 'nestjs-taskflow/health';
 import type * as testing from 'nestjs-taskflow/testing';
 
 type Assert<T extends true> = T;
@@ -15,7 +16,7 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values: 'health' | 'LastEventIds';
+  values: 'LastEventIds';
   system: 'sseMany';
   rejections: never;
   task: never;
@@ -98,7 +99,7 @@ type Shape<T> = T extends abstract new (...args: never[]) => infer I
     ? (...args: Args) => Promise<Instance<I>>
     : T;
 /** Namespaces of the contract that are sub-paths of the package: `nestjs-taskflow/client`. */
-type SubPaths = 'client' | 'testing';
+type SubPaths = 'client' | 'testing' | 'health';
 type Members<T> = { [K in keyof T]: Shape<T[K]> };
 type Values<T> = Members<Omit<T, NotYet['values'] | SubPaths>>;
 export type EveryValue = Assert<Gives<Values<typeof lib>, Values<typeof import('./api-contract.js')>>>;
@@ -115,3 +116,7 @@ export type Client = [
 ];
 
 export type TestingKit = Assert<Gives<Members<typeof testing>, Members<Contract['testing']>>>;
+
+/** Nest constructs it. */
+type Indicator = InstanceType<Contract['health']['TaskflowHealthIndicator']>;
+export type Health = Assert<Gives<InstanceType<typeof health.TaskflowHealthIndicator>, Indicator>>;

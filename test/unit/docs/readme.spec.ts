@@ -6,10 +6,10 @@ import { describe, expect, it } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-describe('The README', () => {
-  it('has tables of options and errors that agree with the classes', () => {
+describe('The docs', () => {
+  it('have tables of options, errors, statistics and reasons for degraded that agree with the sources', () => {
     const script = join(root, 'scripts/readme-tables.mjs');
-    expect(execFileSync(process.execPath, [script, '--check'], { encoding: 'utf8' })).toContain('agree with the classes');
+    expect(execFileSync(process.execPath, [script, '--check'], { encoding: 'utf8' })).toContain('agree with their sources');
   });
 });
 

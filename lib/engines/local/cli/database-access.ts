@@ -1,4 +1,4 @@
-import type { RepositoryOptions } from '../../../config/repository.options.js';
+import { DEFAULT_SQLITE_DATABASE, type RepositoryOptions } from '../../../config/repository.options.js';
 import type { LogFileSystem } from '../../../contracts/log-file-system.interface.js';
 import { isMissing } from '../wal/disk-error.js';
 import { LogFolder } from '../wal/log-folder.js';
@@ -18,8 +18,9 @@ export function repositoryOptions({ database, url, schema }: Arguments): Reposit
 /** @throws UsageError when no database was named. */
 export function requiredRepository(args: Arguments): RepositoryOptions {
   const options = repositoryOptions(args);
-  if (options === undefined) throw new UsageError(`log ${args.command} needs the database: --database <file> or --url <url>`);
-  return options;
+  if (options !== undefined) return options;
+  if (args.topic === 'tasks') return { type: 'sqlite', database: DEFAULT_SQLITE_DATABASE };
+  throw new UsageError(`log ${args.command} needs the database: --database <file> or --url <url>`);
 }
 
 export function databasePorts({ fs, clock, args }: CommandContext): DatabasePorts {

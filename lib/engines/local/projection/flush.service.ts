@@ -58,9 +58,14 @@ export class FlushService {
     return this.haltError;
   }
 
-  /** False while rows are not written as they should be. */
-  get isWhole(): boolean {
-    return this.haltError === undefined && this.breakerState === 'closed' && this.flusher?.isFailing !== true;
+  /** The database refuses rows or does not answer, and is tried again from time to time. */
+  get isRefused(): boolean {
+    return this.breakerState !== 'closed';
+  }
+
+  /** The process that writes rows dies before it gets anything done, and is replaced. */
+  get isWorkerDying(): boolean {
+    return this.flusher?.isFailing === true;
   }
 
   /**

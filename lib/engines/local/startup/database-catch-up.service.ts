@@ -64,6 +64,11 @@ export class DatabaseCatchUp {
     return this.recovered;
   }
 
+  /** Every waiting task, too. */
+  get isAllRead(): boolean {
+    return this.queued;
+  }
+
   /** @returns undefined when the database cannot be reached: then the log alone says what is to be done. */
   async attach(log: OpenedLog): Promise<FlushCursor | null | undefined> {
     this.log = log;

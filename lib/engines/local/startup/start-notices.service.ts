@@ -1,9 +1,17 @@
+import { resolve } from 'node:path';
 import { Inject, Injectable, type LoggerService } from '@nestjs/common';
 import { doubts } from '../../../config/option-doubts.js';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
-import { LOGGER, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
+import { LOGGER, TASKFLOW_OPTIONS, WORK_FEED } from '../../../config/taskflow.tokens.js';
+import type { WorkFeed } from '../../../contracts/work-feed.interface.js';
 import { EventLogCorruptError } from '../../../errors/storage.errors.js';
+import { HandlerRegistry } from '../../../handlers/handler-registry.js';
+import { databaseTarget, describeTarget } from '../../../repository/database-target.js';
 import { EventLogService } from '../wal/event-log.service.js';
+import { RecoveryService } from './recovery.service.js';
+
+/** Names of handlers that one line has room for. */
+const NAMES_SHOWN = 20;
 
 /** What a start has to say to whoever reads its log. */
 @Injectable()
@@ -14,6 +22,9 @@ export class StartNotices {
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
     @Inject(LOGGER) private readonly logger: LoggerService,
     private readonly eventLog: EventLogService,
+    private readonly handlers: HandlerRegistry,
+    private readonly recovery: RecoveryService,
+    @Inject(WORK_FEED) private readonly work: WorkFeed,
   ) {}
 
   /** Before the log is opened. */
@@ -34,12 +45,34 @@ export class StartNotices {
       );
   }
 
+  /**
+   * The application is up, and nothing runs yet.
+   * @param areRowsRead whether all waiting tasks of the database were read.
+   */
+  started(areRowsRead: boolean): void {
+    const { queued, delayed, parked } = this.work.size;
+    const names = this.handlers.names();
+    const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
+    const handlers = names.length === 0 ? 'none: no class with @TaskHandler is a provider' : names.slice(0, NAMES_SHOWN).join(', ') + more;
+    this.logger.log(
+      `Started. Event log: ${resolve(this.options.eventLog.eventLogPath)}, ${this.eventLog.segments} files. Database: ${this.database()}. ` +
+        `Handlers: ${handlers}. Taken up: ${this.recovery.recovered} tasks that a crash interrupted, ${queued + delayed} that wait` +
+        `${areRowsRead ? '' : ' (more may come from the database)'}${parked === 0 ? '' : `, ${parked} without a handler here`}.`,
+    );
+  }
+
   failed(error: unknown): void {
     const { eventLogPath } = this.options.eventLog;
     if (EventLogCorruptError.is(error))
       this.logger.error(
         `${error.message} What is damaged: npx taskflow log verify ${eventLogPath}. What mends it, and what that would lose: npx taskflow log repair ${eventLogPath}.`,
       );
+  }
+
+  private database(): string {
+    const { repository } = this.options;
+    if (repository.type !== 'custom') return describeTarget(databaseTarget(repository));
+    return `a repository of yours (${(repository.repository as object | undefined)?.constructor?.name ?? 'unnamed'})`;
   }
 
   /** Whoever waits for a task's end in a hook of the start may keep the start from coming to its end. */

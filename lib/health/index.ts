@@ -1,0 +1,1 @@
+export { type TaskflowHealth, TaskflowHealthIndicator } from './taskflow-health.indicator.js';
