@@ -33,7 +33,7 @@ const ALLOWED = {
   // The commands that open a log have the frame of all commands.
   engines: ['^lib/cli/(arguments|command\\.interface)\\.ts$'],
   // What is injected there is the task system itself, by its class.
-  cli: ['^lib/create-task-system\\.ts$'],
+  cli: ['^lib/(create-)?task-system\\.ts$'],
   health: ['^lib/task-system\\.ts$'],
 };
 
