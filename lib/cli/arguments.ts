@@ -20,6 +20,7 @@ export interface Arguments {
   readonly yes: boolean;
   readonly rebuild: boolean;
   readonly database: string | undefined;
+  readonly driver: 'sqlite3' | 'better-sqlite3';
   readonly url: string | undefined;
   readonly schema: string | undefined;
   readonly from: number;
@@ -58,7 +59,8 @@ export const USAGE = `Usage: taskflow log <command> [<path>] [options]
   tasks retry <id> [<path>], tasks cancel <id> [<path>]
                            a new life, or an end, for a task of a system that does not run; need the lock of its log
 
-  --database <file>   the SQLite database      --url <url>   the PostgreSQL database      --schema <name>   its schema
+  --database <file>   the SQLite database      --driver sqlite3|better-sqlite3   what reads it (default sqlite3)
+  --url <url>   the PostgreSQL database      --schema <name>   its schema
                       (tasks: ./.taskflow/tasks.db where none is named)
   --yes               really do it: repair, adopt, retry-dead, retry and cancel otherwise only say what they would do
   --json              for programs
@@ -72,6 +74,7 @@ const OPTIONS = {
   rebuild: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   database: { type: 'string' },
+  driver: { type: 'string' },
   url: { type: 'string' },
   schema: { type: 'string' },
   from: { type: 'string' },
@@ -133,6 +136,7 @@ export function readArguments(argv: readonly string[]): Arguments | null {
     yes: values.yes === true,
     rebuild: values.rebuild === true,
     database: values.database,
+    driver: driverOf(values.driver),
     url: values.url,
     schema: values.schema,
     from: sequence('from', values.from) ?? 1,
@@ -154,6 +158,11 @@ function statusOf(text: string | undefined): TaskStatus | undefined {
   const status = STATUSES.find((each) => each === text);
   if (text !== undefined && status === undefined) throw new UsageError(`--status must be one of ${STATUSES.join(', ')}`);
   return status;
+}
+
+function driverOf(text: string | undefined): Arguments['driver'] {
+  if (text === undefined || text === 'sqlite3' || text === 'better-sqlite3') return text ?? 'sqlite3';
+  throw new UsageError('--driver must be sqlite3 or better-sqlite3');
 }
 
 function limitOf(text: string | undefined): number {

@@ -1,11 +1,11 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { answerWithin } from './answer-limit.js';
 import { isRefusedParameter } from './database-errors.js';
-import { type DatabaseTarget, describeTarget, givenTo } from './database-target.js';
+import { type DatabaseTarget, describeTarget, givenTo, type SqliteDriver } from './database-target.js';
 import { type OwnSchema, TASKFLOW_SCHEMA } from './migrations/taskflow.migrations.js';
 import { OpenDatabase, PoolSockets } from './open-database.js';
 import type { DatabasePorts, DatabaseRole } from './repository.ports.js';
-import { driverNotLoaded, refusedByPooler, refusedByTypeOrm } from './driver-errors.js';
+import { type DataSourceType, driverNotLoaded, refusedByPooler, refusedByTypeOrm } from './driver-errors.js';
 import { requireUtf8 } from './server-encoding.js';
 import { applyPragmas } from './sqlite-pragmas.js';
 import { OPEN_LIMIT_MS, statementLimits } from './statement-limits.js';
@@ -33,7 +33,7 @@ export async function openDatabase(
   ports: DatabasePorts,
   own: OwnSchema = TASKFLOW_SCHEMA,
 ): Promise<OpenDatabase> {
-  if (target.kind === 'sqlite') return new OpenDatabase(await openSqlite(target.file, ports), ports.clock);
+  if (target.kind === 'sqlite') return new OpenDatabase(await openSqlite(target, ports), ports.clock);
   return openPostgres(target, role, ports, own);
 }
 
@@ -45,12 +45,15 @@ const ownOptions = ({ migrations, table }: OwnSchema) => ({
   synchronize: false,
 });
 
-async function openSqlite(file: string, ports: DatabasePorts): Promise<DataSource> {
-  const driver = await sqliteDriver();
+type SqliteTarget = DatabaseTarget & { kind: 'sqlite' };
+
+async function openSqlite({ file, driver: name }: SqliteTarget, ports: DatabasePorts): Promise<DataSource> {
+  const driver = name === 'sqlite3' ? await sqlite3Driver() : defaultOf(await requireDriver(name, '^12.0.0'));
   // SQLite gives its -wal and -shm the mode of the database, and would make that one readable by everybody.
   await ports.ensureFile(file);
-  const options = { ...ownOptions(TASKFLOW_SCHEMA), type: 'sqlite', database: file, driver, logging: false } as DataSourceOptions;
-  const dataSource = createDataSource('sqlite', options);
+  const type = name === 'sqlite3' ? 'sqlite' : name;
+  const options = { ...ownOptions(TASKFLOW_SCHEMA), type, database: file, driver, logging: false } as DataSourceOptions;
+  const dataSource = createDataSource(type, options);
   await dataSource.initialize();
   try {
     await applyPragmas(dataSource, file, ports.sharesProcessWithLog ? IN_PARENT_BUSY_TIMEOUT_MS : IN_WORKER_BUSY_TIMEOUT_MS, ports.clock);
@@ -133,21 +136,24 @@ function postgresOptions(
 }
 
 /** TypeORM asks its driver for stack traces of every statement, which costs more than most statements do. */
-async function sqliteDriver(): Promise<object> {
-  const module = (await requireDriver('sqlite3', '^5.1.7 || ^6.0.0')) as { default?: object };
-  const sqlite3 = module.default ?? module;
+async function sqlite3Driver(): Promise<object> {
+  const sqlite3 = defaultOf(await requireDriver('sqlite3', '^5.1.7 || ^6.0.0'));
   return { verbose: () => sqlite3 };
 }
 
-async function requireDriver(name: 'sqlite3' | 'pg', range: string): Promise<unknown> {
+const defaultOf = (module: object): object => (module as { default?: object }).default ?? module;
+
+async function requireDriver(name: SqliteDriver | 'pg', range: string): Promise<object> {
   try {
-    return name === 'pg' ? await import('pg') : await import('sqlite3');
+    // Each by its literal name, which bundlers read.
+    if (name === 'pg') return await import('pg');
+    return name === 'sqlite3' ? await import('sqlite3') : await import('better-sqlite3');
   } catch (error) {
     throw driverNotLoaded(name, range, error);
   }
 }
 
-function createDataSource(type: 'sqlite' | 'postgres', options: DataSourceOptions): DataSource {
+function createDataSource(type: DataSourceType, options: DataSourceOptions): DataSource {
   try {
     return new DataSource(options);
   } catch (error) {

@@ -30,8 +30,11 @@ export function errorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '';
   const { code, driverError } = error as { code?: unknown; driverError?: unknown };
   if (typeof driverError === 'object' && driverError !== null) return errorCode(driverError);
-  return typeof code === 'string' ? code : '';
+  return typeof code === 'string' ? primaryCode(code) : '';
 }
+
+/** `better-sqlite3` gives SQLite's extended codes, such as SQLITE_CONSTRAINT_UNIQUE, and `sqlite3` the primary ones. */
+const primaryCode = (code: string): string => /^SQLITE_[A-Z]+(?=_)/.exec(code)?.[0] ?? code;
 
 export const isBusy = (error: unknown): boolean => {
   const code = errorCode(error);

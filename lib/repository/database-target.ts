@@ -3,9 +3,12 @@ import { DEFAULT_SQLITE_DATABASE, type RepositoryOptions } from '../config/repos
 import { RepositoryError } from '../errors/storage.errors.js';
 import { type Dialect, POSTGRES, SQLITE } from './dialect.js';
 
+/** Name of the package, of the same name as TypeORM's type but for `sqlite`. */
+export type SqliteDriver = 'sqlite3' | 'better-sqlite3';
+
 /** Where our tables are, told apart from how they are reached. */
 export type DatabaseTarget =
-  | { readonly kind: 'sqlite'; readonly dialect: Dialect; readonly file: string }
+  | { readonly kind: 'sqlite'; readonly dialect: Dialect; readonly file: string; readonly driver: SqliteDriver }
   | {
       readonly kind: 'postgres';
       readonly dialect: Dialect;
@@ -39,7 +42,9 @@ const SCHEMA = /^[A-Za-z_][A-Za-z0-9_$]{0,62}$/;
 export function databaseTarget(options: RepositoryOptions): DatabaseTarget {
   switch (options.type) {
     case 'sqlite':
-      return sqliteTarget(options.database ?? DEFAULT_SQLITE_DATABASE);
+      return sqliteTarget(options.database ?? DEFAULT_SQLITE_DATABASE, 'sqlite3');
+    case 'better-sqlite3':
+      return sqliteTarget(options.database ?? DEFAULT_SQLITE_DATABASE, 'better-sqlite3');
     case 'postgres':
       return postgresTarget(options as unknown as Readonly<Record<string, unknown>>, false);
     case 'lakebase':
@@ -47,19 +52,19 @@ export function databaseTarget(options: RepositoryOptions): DatabaseTarget {
     default:
       throw new RepositoryError(
         'NOT_SUPPORTED',
-        `repository.type '${options.type}' is not supported yet. Use 'sqlite' (the sqlite3 driver), 'postgres', 'lakebase' or 'custom'.`,
+        `repository.type '${options.type}' is not supported yet. Use 'sqlite' (the sqlite3 driver), 'better-sqlite3', 'postgres', 'lakebase' or 'custom'.`,
       );
   }
 }
 
-function sqliteTarget(database: string): DatabaseTarget {
+function sqliteTarget(database: string, driver: SqliteDriver): DatabaseTarget {
   if (database === '' || database === ':memory:' || database.startsWith('file:')) {
     throw new RepositoryError(
       'NOT_SUPPORTED',
       `repository.database '${database}' is not a file path. Several connections share the database, so it must be an ordinary file.`,
     );
   }
-  return { kind: 'sqlite', dialect: SQLITE, file: isAbsolute(database) ? database : resolve(database) };
+  return { kind: 'sqlite', dialect: SQLITE, file: isAbsolute(database) ? database : resolve(database), driver };
 }
 
 function postgresTarget(given: Readonly<Record<string, unknown>>, lakebase: boolean): DatabaseTarget {

@@ -16,11 +16,8 @@ export function driverNotLoaded(name: string, range: string, error: unknown): Re
 }
 
 /** TypeORM refused the options themselves, before it connected. */
-export function refusedByTypeOrm(type: 'sqlite' | 'postgres', error: unknown): RepositoryError {
-  const remedy =
-    type === 'sqlite'
-      ? "Its versions from 1.0 have no driver for 'sqlite': npm install \"typeorm@^0.3.31\", or use repository.type 'postgres'."
-      : 'Install typeorm@^0.3.31 and pg@^8.11.0 beside nestjs-taskflow, and look at repository.';
+export function refusedByTypeOrm(type: DataSourceType, error: unknown): RepositoryError {
+  const remedy = REMEDIES[type];
   return new RepositoryError(
     'NOT_SUPPORTED',
     `The installed TypeORM cannot use repository.type '${type}'. ${remedy} It said: ${firstLine(error)}`,
@@ -41,6 +38,16 @@ export function refusedByPooler(error: unknown): RepositoryError {
     { cause: error },
   );
 }
+
+/** TypeORM's names. */
+export type DataSourceType = 'sqlite' | 'better-sqlite3' | 'postgres';
+
+const REMEDIES: Readonly<Record<DataSourceType, string>> = {
+  sqlite:
+    "Its versions from 1.0 have no driver for 'sqlite': npm install \"typeorm@^0.3.31\", or use repository.type 'better-sqlite3' or 'postgres'.",
+  'better-sqlite3': 'Install better-sqlite3@^12.0.0 beside nestjs-taskflow, and look at repository.',
+  postgres: 'Install typeorm@^0.3.31 and pg@^8.11.0 beside nestjs-taskflow, and look at repository.',
+};
 
 const codeOf = (error: unknown): unknown => (typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined);
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 300);

@@ -159,7 +159,7 @@ describe('The line of a start', () => {
     await start(lines);
     expect(lines.find((line) => line.startsWith('Started.'))).toMatch(
       new RegExp(
-        `^Started\\. Event log: ${folder.file('events.log')}, \\d+ files\\. Database: ${folder.file('tasks.db')}\\. ` +
+        `^Started\\. Event log: ${folder.file('events.log')}, \\d+ files?\\. Database: ${folder.file('tasks.db')}\\. ` +
           'Handlers: echo\\. Taken up: 0 tasks that a crash interrupted, [01] that wait( \\(more may come from the database\\))?\\.$',
       ),
     );

@@ -34,11 +34,16 @@ async function writeBeside(): Promise<void> {
 }
 
 /** Where the flush runs makes a difference here: inline, it is in the process of the host's transaction. */
-describe.each(['process', 'inline'])("A host's own DataSource on the same SQLite file, flush %s", (worker) => {
+describe.each([
+  ['process', 'named by its file'],
+  ['inline', 'named by its file'],
+  ['process', 'named by the DataSource'],
+])("A host's own DataSource on the same SQLite file, flush %s, %s", (worker, naming) => {
   async function start(): Promise<TaskSystem> {
     const system = await folder.system({
-      repository: { type: 'sqlite', database: folder.file('app.db') },
-      flush: { worker, flushIntervalMs: 20 },
+      repository:
+        naming === 'named by its file' ? { type: 'sqlite', database: folder.file('app.db') } : { type: 'typeorm', dataSource: host },
+      flush: { worker: worker as 'process' | 'inline', flushIntervalMs: 20 },
     });
     system.defineTask('steps', {
       handler: async ({ n }: { n: number }, ctx: TaskContext) => {

@@ -255,6 +255,32 @@ describe('resolveOptions', () => {
     expect(pathsOf({ repository: { type: 'custom', repository: {}, host: 'x' } })).toEqual(['repository.host']);
   });
 
+  it("makes a connection of our own from a DataSource: where it leads to, without what is the host's own", () => {
+    const password = (): string => 'secret';
+    const dataSource = {
+      options: { type: 'postgres', host: 'db', password, entities: [class Order {}], logger: {}, logging: true, extra: { max: 3 } },
+    };
+    const { repository } = resolveOptions({ repository: { type: 'typeorm', dataSource } });
+    expect({ ...repository }).toEqual({ type: 'postgres', host: 'db', password, extra: { max: 3 } });
+    for (const type of ['sqlite', 'better-sqlite3'])
+      expect(
+        resolveOptions({ repository: { type: 'typeorm', dataSource: { options: { type, database: 'x.db' } } } }).repository,
+      ).toMatchObject({
+        type,
+        database: 'x.db',
+      });
+    expect(issuesOf({ repository: { type: 'typeorm', dataSource: { options: { type: 'mssql' } } } })).toEqual([
+      { path: 'repository.dataSource', message: "is of type 'mssql'; supported are sqlite, better-sqlite3, postgres" },
+    ]);
+    expect(pathsOf({ repository: { type: 'typeorm' } })).toEqual(['repository.dataSource']);
+    expect(pathsOf({ repository: { type: 'typeorm', dataSource, host: 'other' } })).toEqual(['repository.host']);
+    expect(pathsOf({ repository: { type: 'typeorm', dataSource: { options: { type: 'sqlite', database: ':memory:' } } } })).toEqual([
+      'repository.database',
+    ]);
+    expect(pathsOf({ repository: { type: 'postgres', dataSource } })).toEqual(['repository.dataSource']);
+    expect(pathsOf({ repository: { datasource: dataSource } })).toEqual(['repository.datasource']);
+  });
+
   it('shows no text that was given, as it may be a secret', () => {
     const issues = issuesOf({ flush: { maxBatchSize: 'hunter2' }, eventLog: 'hunter2', repository: { type: 'hunter2' } });
     expect(issues).toHaveLength(3);

@@ -29,7 +29,6 @@ describe('Databases that are not supported', () => {
   it.each([
     ['mysql', {}],
     ['mariadb', {}],
-    ['better-sqlite3', {}],
     ['sqlite', { database: ':memory:' }],
     ['sqlite', { database: 'file::memory:?cache=shared' }],
     ['postgres', { schema: 'x"; DROP TABLE y' }],

@@ -9,17 +9,19 @@ import { type Arguments, UsageError } from '../../../cli/arguments.js';
 import type { CommandContext } from '../../../cli/command.interface.js';
 
 /** The repository options that the command line stands for, or undefined: no database was named. */
-export function repositoryOptions({ database, url, schema }: Arguments): RepositoryOptions | undefined {
-  if (database !== undefined) return { type: 'sqlite', database };
+export function repositoryOptions({ database, driver, url, schema }: Arguments): RepositoryOptions | undefined {
+  if (database !== undefined) return { type: sqliteType(driver), database };
   if (url !== undefined) return { type: 'postgres', url, ...(schema === undefined ? {} : { schema }) };
   return undefined;
 }
+
+const sqliteType = (driver: Arguments['driver']): 'sqlite' | 'better-sqlite3' => (driver === 'better-sqlite3' ? driver : 'sqlite');
 
 /** @throws UsageError when no database was named. */
 export function requiredRepository(args: Arguments): RepositoryOptions {
   const options = repositoryOptions(args);
   if (options !== undefined) return options;
-  if (args.topic === 'tasks') return { type: 'sqlite', database: DEFAULT_SQLITE_DATABASE };
+  if (args.topic === 'tasks') return { type: sqliteType(args.driver), database: DEFAULT_SQLITE_DATABASE };
   throw new UsageError(`log ${args.command} needs the database: --database <file> or --url <url>`);
 }
 

@@ -55,7 +55,7 @@ export class StartNotices {
     const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';
     const handlers = names.length === 0 ? 'none: no class with @TaskHandler is a provider' : names.slice(0, NAMES_SHOWN).join(', ') + more;
     this.logger.log(
-      `Started. Event log: ${resolve(this.options.eventLog.eventLogPath)}, ${this.eventLog.segments} files. Database: ${this.database()}. ` +
+      `Started. Event log: ${resolve(this.options.eventLog.eventLogPath)}, ${filesOf(this.eventLog.segments)}. Database: ${this.database()}. ` +
         `Handlers: ${handlers}. Taken up: ${this.recovery.recovered} tasks that a crash interrupted, ${queued + delayed} that wait` +
         `${areRowsRead ? '' : ' (more may come from the database)'}${parked === 0 ? '' : `, ${parked} without a handler here`}.`,
     );
@@ -84,3 +84,5 @@ export class StartNotices {
     );
   }
 }
+
+const filesOf = (count: number): string => (count === 1 ? '1 file' : `${count} files`);
