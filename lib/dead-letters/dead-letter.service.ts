@@ -76,7 +76,7 @@ export class DeadLetterService {
 
   /** Retries all that the filter takes and that have rounds left. @returns how many were. */
   async retryAll(filter: (task: Task) => boolean = () => true): Promise<number> {
-    if (typeof filter !== 'function') throw new ValidationError('filter', 'must be a function');
+    if (typeof filter !== 'function') throw this.noFilter(filter);
     const chosen: Task[] = [];
     for (let cursor: string | undefined; ;) {
       const page = await this.list({ limit: SWEEP, cursor });
@@ -150,6 +150,14 @@ export class DeadLetterService {
       else to = at;
     }
     return from;
+  }
+
+  /** Options in the place of a filter are as wrong as elsewhere: whoever meant to name an owner must not retry the tasks of all. */
+  private noFilter(given: unknown): unknown {
+    const owner =
+      typeof given === 'object' && given !== null && 'userId' in given ? this.misuse.ownerOf({ userId: given.userId }) : undefined;
+    const meant = owner === undefined ? '' : '; for the tasks of one owner: (task) => task.userId === userId';
+    return new ValidationError('filter', `must be a function${meant}`);
   }
 
   private since(): number {

@@ -131,7 +131,7 @@ function advanceRetry(next: Writable, entry: FoldableEntry): void {
   } else if (reason === 'later') {
     // The handler chose the time, and no attempt was burnt: what it waits for is in the error.
     next.postponements += 1;
-    next.resume = 'failed';
+    next.resume = interruptionIn(entry.data['resume']) ?? 'failed';
     next.error = (entry.data['error'] as TaskErrorInfo | undefined) ?? null;
   } else if (reason === 'shutdown') {
     next.resume = 'shutdown';
@@ -152,6 +152,9 @@ function advanceRetry(next: Writable, entry: FoldableEntry): void {
     next.resume = null;
   }
 }
+
+const interruptionIn = (value: unknown): 'crash' | 'shutdown' | undefined =>
+  value === 'crash' || value === 'shutdown' ? value : undefined;
 
 function foldControl(state: TaskState, entry: FoldableEntry, home: string): TaskState | null {
   switch (entry.type) {

@@ -46,7 +46,7 @@ export interface TaskState {
   readonly expiresAt: number | null;
   /** Set while it waits for its backoff or its `delayMs`: how long that is, which bounds the wait whatever the wall clock says later. */
   readonly retryDelayMs: number | null;
-  /** Why it waits again: reason of the last `retry` (`failed` also where it was put off), or `crash` after `recovered`; null before the first start and after a failure was retried by hand. */
+  /** Why it waits again: reason of the last `retry` (`failed` also where it was put off, unless by its `recover`), or `crash` after `recovered`; null before the first start and after a failure was retried by hand. */
   readonly resume: 'failed' | 'shutdown' | 'crash' | null;
   readonly startedAt: number | null;
   readonly completedAt: number | null;

@@ -18,6 +18,10 @@ const HERE = callingFile();
 /** True in what a handler or an interceptor of its attempt calls, and in what they await. */
 export const isInsideAttempt = (): boolean => isCalledFrom(HERE, 'callHandler') || isInsideInterceptor();
 
+/** What interrupted the run before, as long as `recover` has not answered for it. */
+const interruptionOf = ({ start: { task }, isRecovered }: TaskRun): 'crash' | 'shutdown' | undefined =>
+  isRecovered !== true && (task.resume === 'crash' || task.resume === 'shutdown') ? task.resume : undefined;
+
 const SILENT: Settlement = { kind: 'silent' };
 
 /** One attempt: input, instance, `recover` where a run was interrupted, `handle`. Never rejects. */
@@ -52,7 +56,7 @@ export class AttemptRunner {
   private threw(run: TaskRun, error: unknown): void {
     // The system refused what the handler asked of it since it stops: the task failed at nothing, and goes on after the restart.
     if (this.isStopping() && isShutdownRefusal(error)) run.abort('shutdown', error);
-    run.settle({ kind: 'threw', error: run.errorInfo(error), comeAgain: comeAgainOf(error) });
+    run.settle({ kind: 'threw', error: run.errorInfo(error), comeAgain: comeAgainOf(error), unrecovered: interruptionOf(run) });
   }
 
   /** The attempt is over when its handler is, also where an interceptor did not wait for it: two runs of a task must not overlap. */
@@ -86,16 +90,20 @@ export class AttemptRunner {
   }
 
   private async callHandler(run: TaskRun): Promise<unknown> {
-    const { handler, slot, validated, task } = run.start;
+    const { handler, slot, validated } = run.start;
     const checked = validated === undefined ? this.inputOf(run) : validated.value;
     const input = validated === undefined && isThenable(checked) ? await checked : checked;
     const made = handler.instance(() => this.attemptOf(run));
     const instance = isThenable(made) ? await made : made;
     if (run.isAborted) return INTERRUPTED;
-    if (instance.recover !== undefined && (task.resume === 'crash' || task.resume === 'shutdown')) {
-      const outcome = await this.recover(run, instance, task.resume);
-      if (outcome.recovered) return outcome.result;
-      if (run.isAborted) return INTERRUPTED;
+    const interruption = interruptionOf(run);
+    if (interruption !== undefined) {
+      if (instance.recover !== undefined) {
+        const outcome = await this.recover(run, instance, interruption);
+        if (outcome.recovered) return outcome.result;
+        if (run.isAborted) return INTERRUPTED;
+      }
+      run.isRecovered = true;
     }
     slot.recovered();
     const returned: unknown = instance.handle(input, this.contextOf(run));

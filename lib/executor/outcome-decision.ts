@@ -5,6 +5,8 @@ import { MAX_TIME } from '../domain/bounds.js';
 import type { TaskState } from '../domain/task-state.js';
 import type { ComeAgain } from './come-again.js';
 
+type Interruption = 'crash' | 'shutdown';
+
 /** What became of the handler's call. `silent`: nothing that counts, since it was abandoned, interrupted or never called. */
 export type Settlement =
   | { readonly kind: 'returned'; /** JSON text of `d`. */ readonly body: string }
@@ -12,6 +14,7 @@ export type Settlement =
       readonly kind: 'threw';
       readonly error: TaskErrorInfo;
       /** Where the error says when to come again. */ readonly comeAgain?: ComeAgain | undefined;
+      /** What the next run is to recover from, since this one did not come to its end. */ readonly unrecovered?: Interruption | undefined;
     }
   | { readonly kind: 'silent' };
 
@@ -64,9 +67,13 @@ function attemptFailed(input: DecisionInput, error: TaskErrorInfo, comeAgain?: C
   if (!isFree && (!error.retryable || attempt >= maxAttempts)) return entry(input, 'failed', 'error', { error });
   const wait = waitOf(input, comeAgain?.afterMs ?? input.backoffMs());
   return isFree
-    ? entry(input, 'postponed', 'retry', { reason: 'later', ...wait, error })
+    ? entry(input, 'postponed', 'retry', { reason: 'later', ...wait, error, ...unrecovered(input) })
     : entry(input, 'retried', 'retry', { reason: 'failed', ...wait, error });
 }
+
+/** A run that costs nothing changes nothing: what its `recover` put off is recovered by the next one. */
+const unrecovered = ({ settlement }: DecisionInput): { resume?: Interruption } =>
+  settlement.kind === 'threw' && settlement.unrecovered !== undefined ? { resume: settlement.unrecovered } : {};
 
 /** A handler that was told to come again later, and then to stop, comes again later all the same. */
 const released = (input: DecisionInput, comeAgain?: ComeAgain): Decision =>

@@ -49,6 +49,8 @@ export class TaskRun implements OutputOwner {
   thrown: unknown;
   /** Somebody asked for its end, and the request is durable. */
   cancelRequest: CancelRequest | undefined;
+  /** Whatever interrupted the run before is dealt with: `handle` was called, or need not be. */
+  isRecovered: true | undefined;
   /** Called once when the signal fires: a generator is told to return. */
   onAbort: (() => void) | undefined;
   readonly startedAt: number;

@@ -5,6 +5,7 @@ import type { Clock } from '../contracts/clock.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import { BackpressureError } from '../errors/admission.errors.js';
 import { ExecutionSlots } from './execution-slots.js';
+import { refuseOversized } from './oversized-batch.js';
 import { SlidingWindows, type WindowTicket } from './sliding-window.js';
 import type { WaitingCount } from './waiting-count.js';
 import { WaitingTasks } from './waiting-tasks.js';
@@ -75,8 +76,9 @@ export class GuardService {
     return count === undefined ? admission : enter(admission, count, userId);
   }
 
-  /** Takes all of them in, or none. @returns a ticket for each, in order. @throws BackpressureError. */
+  /** Takes all of them in, or none. @returns a ticket for each, in order. @throws BackpressureError; ValidationError when so many never are. */
   async admitMany(requests: readonly AdmissionRequest[]): Promise<AdmissionTicket[]> {
+    refuseOversized(requests, this.options, this.waiting);
     for (const { count, entry, perUser, inAll } of this.waitingOf(requests))
       for (const [userId, more] of perUser) this.requireRoom(entry, count.excess(userId, more, inAll));
     const admissions = this.windows.admitMany(requests.map(({ userId, isTrusted }) => (isTrusted ? null : userId)));

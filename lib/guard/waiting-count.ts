@@ -18,7 +18,7 @@ export class WaitingCount implements WaitingTally {
   private readonly users = new Map<string | null, number>();
   private all = 0;
 
-  constructor(private readonly bound: WaitingBound) {}
+  constructor(readonly bound: WaitingBound) {}
 
   /** `by` more tasks of this user wait, or fewer. */
   change(userId: string | null, by: number, isUnasked = false): void {

@@ -207,6 +207,8 @@ describe('every other method', () => {
     for (const reason of ['x'.repeat(5_000), 'stop\u0000', '\ud800', 'a\u0007b', 7, null])
       expect([reason, (await refusalOf(system.cancel(task, { reason: reason as string })))['field']]).toEqual([reason, 'reason']);
     expect((await refusalOf(system.deadLetters.retryAll('all' as never)))['field']).toBe('filter');
+    expect((await refusalOf(system.deadLetters.retryAll({ userId: undefined } as never)))['field']).toBe('userId');
+    expect((await refusalOf(system.deadLetters.retryAll({ userId: 'ann' } as never)))['field']).toBe('filter');
     expect(await system.getStatus(task)).toMatchObject({ status: 'created', lastSeq: 1, cancelRequestedAt: null });
   });
 

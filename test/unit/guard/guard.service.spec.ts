@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { TaskflowOptions } from '../../../lib/config/taskflow.options.js';
 import type { Telemetry } from '../../../lib/contracts/telemetry.interface.js';
 import { BackpressureError } from '../../../lib/errors/admission.errors.js';
+import { ValidationError } from '../../../lib/errors/request.errors.js';
 import { type Entry, GuardService } from '../../../lib/guard/guard.service.js';
 import { FakeClock } from '../../support/clock/fake-clock.js';
 
@@ -115,9 +116,24 @@ describe('GuardService', () => {
     expect(await refusalOf(admit(off, waits('a')))).toEqual({ limit: 'slot', retryAfterMs: undefined });
     const { guard } = guardOf({ maxDelayedSize: 0, maxTasksPerWindow: 10, maxTasksPerUserWindow: 5 });
     expect(await refusalOf(admit(guard, delays('a')))).toEqual({ limit: 'delayed', retryAfterMs: undefined });
-    expect(await refusalOf(guard.admitMany(many(starts('a'), 6)))).toEqual({ limit: 'user', retryAfterMs: undefined });
-    expect(await refusalOf(guard.admitMany(many(starts(null), 11)))).toEqual({ limit: 'global', retryAfterMs: undefined });
-    expect(guard.rejections).toEqual({ global: 1, user: 1, queue: 0, delayed: 1, slot: 0 });
+    expect(guard.rejections).toEqual({ global: 0, user: 0, queue: 0, delayed: 1, slot: 0 });
+  });
+
+  it.each([
+    ['maxTasksPerWindow', {}, starts(null), 11, false],
+    ['maxTasksPerUserWindow', {}, starts('a'), 6, false],
+    ['maxTasksPerWindow', {}, starts('a'), 11, true],
+    ['maxDelayedSize', { maxDelayedSize: 4 }, delays(null), 5, false],
+    ['maxQueuedSize', { maxQueuedSize: 8 }, queues(null), 10, false], // it, and the one slot
+    ['maxQueuedSize', { maxQueuedSize: 8 }, queues('a'), 7, true], // the user's part, which is the window, and the one slot
+  ])('refuses for good what alone is more than a limit allows, and names it: %s %p', async (name, limits, asked, count, isTrusted) => {
+    const { guard } = guardOf({ maxTasksPerWindow: 10, maxTasksPerUserWindow: 5, ...limits });
+    const refused = await guard.admitMany(many(asked, count, isTrusted)).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'VALIDATION_FAILED', field: 'items' });
+    expect((refused as Error).message).toContain(`guard.backpressure.${name} `);
+    expect(Object.values(guard.rejections)).toEqual([0, 0, 0, 0, 0]);
+    // One less is a matter of time.
+    expect(ValidationError.is(await refusalOf(guard.admitMany(many(asked, count - 1, isTrusted))))).toBe(false);
   });
 
   it('lets one user wait for slots, and for times, with a part of the bound only', async () => {
@@ -173,7 +189,7 @@ describe('GuardService', () => {
 
   it('takes many to the queue together or not at all', async () => {
     const { guard } = guardOf({ maxTasksPerWindow: 100, maxTasksPerUserWindow: 4, maxQueuedSize: 10 });
-    const batch = [...many(queues('a'), 2), ...many(waits('b'), 2), ...many(queues(null), 4), ...many(starts(null), 5)];
+    const batch = [...many(queues('a'), 2), ...many(waits('b'), 2), ...many(queues(null), 4), ...many(starts(null), 1)];
     const tickets = await guard.admitMany(batch);
     expect(await refusalOf(guard.admitMany(many(queues(null), 3)))).toMatchObject({ limit: 'queue' });
     expect(await refusalOf(guard.admitMany([...many(queues('a'), 2), ...many(starts('a'), 1)]))).toMatchObject({ limit: 'user' });

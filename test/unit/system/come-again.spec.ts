@@ -28,6 +28,8 @@ const submit = async (more: object = {}): Promise<Task> => {
 };
 const now = async (task: Task): Promise<Task> => (await house.until(house.system.get(task)))!;
 
+const submitImport = (count: number): Promise<Task> => house.until(house.system.submit('import', { input: count, userId: `of-${count}` }));
+
 afterEach(async () => {
   await house.stop();
 });
@@ -58,6 +60,65 @@ describe('RetryLaterError', () => {
     await house.run(6_000);
     expect(work.run(task.id).ctx).toMatchObject({ attempt: 1, fence: 2 });
     expect((await now(task)).postponements).toBe(1);
+  });
+
+  describe('of recover', () => {
+    const calls: string[] = [];
+    let fails: Error | undefined;
+    const recovering = async (interruptBy: 'crash' | 'shutdown'): Promise<Task> => {
+      calls.length = 0;
+      house = new WholeSystem();
+      house.definitions.set('work', {
+        retry: { maxAttempts: 3, initialDelayMs: 1_000, jitter: false },
+        handler: (_input, ctx) => {
+          calls.push('handle');
+          if (calls.length > 1) return Promise.resolve('handled');
+          return new Promise((_, reject) => ctx.signal.addEventListener('abort', () => reject(ctx.signal.reason)));
+        },
+        recovery: async (_task, ctx) => {
+          calls.push(`recover/${ctx.reason}`);
+          if (fails !== undefined) throw fails;
+          return { recovered: true, result: 'recovered' };
+        },
+      });
+      await house.start();
+      const task = await submit();
+      if (interruptBy === 'crash') house.crash();
+      else {
+        await house.until(house.system.shutdown({ force: true }));
+        await house.stop();
+      }
+      return task;
+    };
+
+    it.each(['crash', 'shutdown'] as const)(
+      'is followed by recover, at its time and as often as it takes: after a %s',
+      async (interruptBy) => {
+        fails = new RetryLaterError({ retryAfterMs: 90_000, countsAsAttempt: false });
+        const task = await recovering(interruptBy);
+        await house.start();
+        await house.run(89_000);
+        expect(calls).toEqual(['handle', `recover/${interruptBy}`]);
+        expect(await now(task)).toMatchObject({ status: 'created', attempt: 1, postponements: 1, resume: interruptBy });
+        await house.run(2_000);
+        // The wait, and what it is for, are in the log.
+        house.crash();
+        await house.start();
+        fails = undefined;
+        await house.run(89_500);
+        expect(await now(task)).toMatchObject({ status: 'completed', attempt: 1, result: 'recovered' });
+        expect(new Set(calls.slice(1))).toEqual(new Set([`recover/${interruptBy}`]));
+      },
+    );
+
+    it('is followed by handle where it counts as an attempt', async () => {
+      fails = new RetryLaterError({ retryAfterMs: 1_000 });
+      const task = await recovering('crash');
+      await house.start();
+      await house.run(3_000);
+      expect(await now(task)).toMatchObject({ status: 'completed', attempt: 2, result: 'handled' });
+      expect(calls).toEqual(['handle', 'recover/crash', 'handle']);
+    });
   });
 
   it('is heard of a thousand times for nothing; from then on each costs an attempt', async () => {
@@ -117,6 +178,27 @@ describe('A handler that meets a limit', () => {
     await house.run(1_000);
     expect(await now(task)).toMatchObject({ status: 'completed', attempt: 1, result: 'split' });
     expect(rows.size).toBe(300);
+  });
+
+  it('that no waiting mends fails, and is not put off: more in one submitMany than the window holds', async () => {
+    house = new WholeSystem({ guard: { backpressure: { maxTasksPerUserWindow: 100, maxQueuedSize: 10_000 } } });
+    house.definitions.set('row', { handler: async () => undefined });
+    house.definitions.set('import', {
+      handler: async (count, ctx) => {
+        const items = Array.from({ length: count as number }, (_, input) => ({ input, userId: ctx.userId! }));
+        return (await house.system.submitMany('row', items)).length;
+      },
+    });
+    await house.start();
+    const [fits, never] = [await submitImport(99), await submitImport(101)];
+    await house.run(100);
+    expect(await now(fits)).toMatchObject({ status: 'completed', result: 99 });
+    expect(await now(never)).toMatchObject({
+      status: 'failed',
+      attempt: 1,
+      postponements: 0,
+      error: { name: 'ValidationError', retryable: false, message: expect.stringContaining('maxTasksPerUserWindow') },
+    });
   });
 
   it.each([
