@@ -19,16 +19,27 @@ export class TaskflowOptions {
    * disk, and the Postgres named by `repository`.
    */
   @IsIn(['local', 'cluster']) readonly engine: 'local' | 'cluster' = 'local';
+  /** Where rows are kept. */
   readonly repository: RepositoryOptions = new RepositoryOptions();
+  /** The segments on disk. */
   readonly eventLog: EventLogOptions = new EventLogOptions();
+  /** How entries of the log become rows. */
   readonly flush: FlushOptions = new FlushOptions();
+  /** Limits: what is let in, what runs at once, what dead letters are kept. */
   readonly guard: GuardOptions = new GuardOptions();
+  /** Events to subscribers and browsers. */
   readonly stream: StreamOptions = new StreamOptions();
+  /** Runs of handlers: heartbeats, timeouts, retries. */
   readonly executor: ExecutorOptions = new ExecutorOptions();
+  /** What happens to tasks whose process died. */
   readonly recovery: RecoveryOptions = new RecoveryOptions();
+  /** Nodes that share a database; read with `engine: 'cluster'` only. */
   readonly cluster: ClusterOptions = new ClusterOptions();
+  /** How long an orderly end may take. */
   readonly shutdown: ShutdownOptions = new ShutdownOptions();
+  /** Sizes that are refused. */
   readonly limits: LimitsOptions = new LimitsOptions();
+  /** How long ended tasks are kept. */
   readonly retention: RetentionOptions = new RetentionOptions();
   /** Metrics, traces and logger: `createHooks({ tracer, meter, logger })`. Passes by reference. */
   readonly hooks: TaskflowHooks | undefined = undefined;

@@ -19,7 +19,7 @@ afterEach(async () => {
 
 describe("A host's own transaction on the same SQLite file, in the same process", () => {
   // Inline, what waits for the lock is in this process too, and shares libuv's threads with the log's sync.
-  it.each(['process', 'inline'])(
+  it.each(['process', 'inline'] as const)(
     'costs submits nothing while it holds the write lock, flush %s',
     async (worker) => {
       const database = folder.file('app.db');

@@ -279,7 +279,7 @@ describe('options', () => {
       repository: { type: 'sqlight' },
       streams: {},
     };
-    const error = await refusalOf(createTaskSystem(options as TaskflowOptionsInput));
+    const error = await refusalOf(createTaskSystem(options as object));
     expect(ConfigValidationError.is(error)).toBe(true);
     const paths = error['issues'].map(({ path }: { path: string }) => path);
     expect(paths).toEqual(
@@ -317,6 +317,7 @@ describe('options', () => {
   it('that contradict each other are named beside every other fault, once each', async () => {
     const error = await refusalOf(
       createTaskSystem({
+        // @ts-expect-error a name that is not there
         flsh: {},
         executor: { heartbeatIntervalMs: -1 },
         recovery: { staleThresholdMs: -1 },

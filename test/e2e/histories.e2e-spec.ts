@@ -6,7 +6,7 @@ import { caughtUp, TestFolder } from '../support/process/task-system.js';
 import { readLog, readRows } from '../support/oracle/log-and-rows.js';
 
 const DATABASE = ['db/tasks.db', 'db/tasks.db-wal', 'db/tasks.db-shm'];
-const WORKER = { flush: { worker: 'process', flushIntervalMs: 20 } };
+const WORKER: TaskflowOptionsInput = { flush: { worker: 'process', flushIntervalMs: 20 } };
 
 let folder: TestFolder;
 beforeEach(async () => {

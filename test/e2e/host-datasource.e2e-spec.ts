@@ -38,12 +38,12 @@ describe.each([
   ['process', 'named by its file'],
   ['inline', 'named by its file'],
   ['process', 'named by the DataSource'],
-])("A host's own DataSource on the same SQLite file, flush %s, %s", (worker, naming) => {
+] as const)("A host's own DataSource on the same SQLite file, flush %s, %s", (worker, naming) => {
   async function start(): Promise<TaskSystem> {
     const system = await folder.system({
       repository:
         naming === 'named by its file' ? { type: 'sqlite', database: folder.file('app.db') } : { type: 'typeorm', dataSource: host },
-      flush: { worker: worker as 'process' | 'inline', flushIntervalMs: 20 },
+      flush: { worker, flushIntervalMs: 20 },
     });
     system.defineTask('steps', {
       handler: async ({ n }: { n: number }, ctx: TaskContext) => {

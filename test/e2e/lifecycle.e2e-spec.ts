@@ -334,7 +334,7 @@ describe('createTaskSystem', () => {
     const system = await createTaskSystem(options, {
       logger: { log: (line: unknown) => lines.push(line), warn: (line: unknown) => lines.push(line), error: () => {} },
     });
-    options['executor'].enabled = true;
+    options.executor!.enabled = true;
     system.defineTask('echo', { handler: async () => 1 });
     await system.initialize();
     const task = await system.submit('echo', { input: 1 });

@@ -18,7 +18,7 @@ import { TestFolder } from '../support/process/task-system.js';
 const CLI = fileURLToPath(new URL('../../dist/cli/taskflow.js', import.meta.url));
 const UNFLUSHED = { flush: { flushIntervalMs: 3_600_000, maxBatchSize: 1_000_000 } };
 /** Nobody listens there. */
-const AWAY = { repository: { type: 'postgres', host: '127.0.0.1', port: 1, database: 'none' } };
+const AWAY: TaskflowOptionsInput = { repository: { type: 'postgres', host: '127.0.0.1', port: 1, database: 'none' } };
 
 let folder: TestFolder;
 beforeEach(async () => void (folder = await TestFolder.create()));
@@ -188,7 +188,7 @@ describe('A repaired log that lost its first entries', () => {
     await first.shutdown({ force: true });
     await damage('"input":"a"');
     await repair();
-    for (const where of [UNFLUSHED, AWAY, {}, { repository: { type: 'custom', repository: new MemoryTaskRepository() } }]) {
+    for (const where of [UNFLUSHED, AWAY, {}, { repository: { type: 'custom' as const, repository: new MemoryTaskRepository() } }]) {
       const system = await open(where);
       expect(await system.getStatus(sound)).toMatchObject({ status: 'completed', result: 'b is done' });
       expect((await follow(system, sound, 0)).end).toBeUndefined();
@@ -202,7 +202,7 @@ describe('A repaired log that lost its first entries', () => {
 describe('A repaired log beside a custom repository', () => {
   it('opens and is flushed: the repository is never given a gap, and what others do goes on', async () => {
     const repository = new MemoryTaskRepository();
-    const more = { repository: { type: 'custom', repository } };
+    const more: TaskflowOptionsInput = { repository: { type: 'custom', repository } };
     const { task, lost, all } = await halfFlushed(more);
     await repair(more, []);
     const system = await open({ ...more, ...UNFLUSHED });

@@ -21,6 +21,8 @@ interface NotYet {
   rejections: never;
   task: never;
   submit: never;
+  repositories: never;
+  options: 'stream.maxAgeMs';
 }
 type Missing<Ours, Names> = Extract<keyof Ours, Names>;
 type Submit = lib.SubmitParams<unknown>;
@@ -30,6 +32,7 @@ export type ReallyNotYet = [
   Assert<Same<Missing<Rejections<lib.TaskSystemStats>, NotYet['rejections']>, never>>,
   Assert<Same<Missing<lib.Task, NotYet['task']>, never>>,
   Assert<Same<Missing<Submit, NotYet['submit']>, never>>,
+  Assert<Same<Extract<NonNullable<NonNullable<lib.TaskflowOptionsInput['repository']>['type']>, NotYet['repositories']>, never>>,
 ];
 /** Optional members of the contract that the package lacks would pass `Same`: so their names are compared. */
 export type OptionalMembers = [
@@ -43,6 +46,19 @@ type Stats = Omit<api.TaskSystemStats, 'guard'> & {
     readonly rejections: Omit<Rejections<api.TaskSystemStats>, NotYet['rejections']>;
   };
 };
+/** Options of the contract, but for the kinds of repository that are still to come. */
+interface KnownRepository {
+  type?: Exclude<NonNullable<NonNullable<api.TaskflowOptionsInput['repository']>['type']>, NotYet['repositories']>;
+  [option: string]: any;
+}
+type Known<T> = Omit<T, 'repository'> & { repository?: KnownRepository };
+type KnownInput = Known<api.TaskflowOptionsInput>;
+/** The names of all options, as paths; what is in `repository` and `hooks` is not ours to count. */
+type Leaves<T, At extends string = ''> = {
+  [
+    K in keyof T & string
+  ]-?: K extends 'repository' | 'hooks' ? K : NonNullable<T[K]> extends infer V ? V extends object ? Leaves<V, `${At}${K}.`> : `${At}${K}` : never; // prettier-ignore
+}[keyof T & string];
 /** `getStats` apart, since what is in it may be missing too. */
 type System<S extends { getStats(): unknown }, Names = never> = Omit<S, 'getStats' | Extract<Names, keyof S>>;
 
@@ -76,10 +92,16 @@ export type MadeAndRead = [
   Assert<Same<lib.Page<{ a: 1 }>, api.Page<{ a: 1 }>>>,
   Assert<Same<lib.InputOf<'none'>, api.InputOf<'none'>>>,
   Assert<Same<lib.ResultOf<'none'>, api.ResultOf<'none'>>>,
-  Assert<Same<lib.TaskflowOptionsInput, api.TaskflowOptionsInput>>,
-  Assert<Same<lib.TaskflowOptionsFactory, api.TaskflowOptionsFactory>>,
   Assert<Same<lib.TaskflowHooks, api.TaskflowHooks>>,
   Assert<Same<lib.TaskRepository, api.TaskRepository>>,
+];
+
+/** Users only make these: we take more, such as `undefined` for what is left out. */
+export type Made = [
+  Assert<Gives<KnownInput, lib.TaskflowOptionsInput>>,
+  Assert<Same<Leaves<lib.TaskflowOptionsInput>, Exclude<Leaves<api.TaskflowOptionsInput>, NotYet['options']>>>,
+  Assert<Gives<{ createTaskflowOptions(): KnownInput | Promise<KnownInput> }, lib.TaskflowOptionsFactory>>,
+  Assert<Gives<{ useFactory: () => Promise<KnownInput> }, lib.TaskflowModuleAsyncOptions>>,
 ];
 
 /** Users only read these; members may be added. */
@@ -93,10 +115,13 @@ export type Read = [
 
 /** Every value of the contract: functions as they are, classes by their static members and instances (users construct few of them). */
 type Instance<I> = I extends { getStats(): unknown } ? System<I, NotYet['system']> : I;
+/** Parameters that are options, as `Made` compares them. */
+type Options<T> = T extends unknown ? ('repository' extends keyof T ? Known<T> : 'useFactory' extends keyof T ? Omit<T, 'useFactory' | 'useClass' | 'useExisting'> : T) : never; // prettier-ignore
+type Taking<F> = F extends (...args: infer Args) => infer R ? (...args: { [I in keyof Args]: Options<Args[I]> }) => R : F;
 type Shape<T> = T extends abstract new (...args: never[]) => infer I
-  ? { instance: Instance<I>; statics: { [K in Exclude<keyof T, 'prototype' | 'is'>]: T[K] } }
+  ? { instance: Instance<I>; statics: { [K in Exclude<keyof T, 'prototype' | 'is'>]: Taking<T[K]> } }
   : T extends (...args: infer Args) => Promise<infer I extends { getStats(): unknown }>
-    ? (...args: Args) => Promise<Instance<I>>
+    ? Taking<(...args: Args) => Promise<Instance<I>>>
     : T;
 /** Namespaces of the contract that are sub-paths of the package: `nestjs-taskflow/client`. */
 type SubPaths = 'client' | 'testing' | 'health';

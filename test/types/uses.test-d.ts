@@ -153,4 +153,23 @@ export const shape = {
 } satisfies TaskflowOptionsShape;
 // @ts-expect-error a name that is not there
 export const misspelt = { guard: { slots: { maxExecutionsGlobal: 5 } } } satisfies TaskflowOptionsShape;
+// @ts-expect-error the same for forRoot itself
+TaskflowModule.forRoot({ guard: { slots: { maxExecutionsGlobal: 5 } } });
+// @ts-expect-error a branch that is not there
+TaskflowModule.forRoot({ streams: {} });
+// @ts-expect-error a number that is a text, as the environment has it
+TaskflowModule.forRoot({ executor: { defaultTimeoutMs: '5000' } });
+// @ts-expect-error a value that is not one of the two
+TaskflowModule.forRoot({ flush: { worker: 'thread' } });
+// @ts-expect-error a database that is not known
+TaskflowModule.forRoot({ repository: { type: 'sqlight' } });
+// @ts-expect-error the same for createTaskSystem
+void createTaskSystem({ eventlog: { eventLogPath: './x' } });
+// @ts-expect-error the same for what a factory returns
+export const factory = (): TaskflowOptionsInput => ({ executor: { retries: 5 } });
+export const some = TaskflowModule.forRoot({
+  isGlobal: false,
+  executor: { retry: { maxAttempts: undefined, jitter: false } },
+  repository: { type: 'postgres', url: 'postgres://db/app', extra: { max: 3 }, ssl: { ca: 'x' } },
+});
 export const read = (options: TaskflowOptions): number => options.guard.backpressure.windowSizeMs;

@@ -16,32 +16,29 @@ export interface TestOptions {
   readonly runsByItself: boolean;
 }
 
-type Branch = Record<string, unknown>;
-const branch = (options: TaskflowOptionsInput, name: string): Branch => (options[name] as Branch | undefined) ?? {};
-
 /** The options of a test over those of production: what a test gives counts, except where the log is and who flushes. */
-export function testOptions(given: TaskflowOptionsInput): TestOptions {
+export function testOptions(given: TaskflowOptionsInput & { isGlobal?: boolean }): TestOptions {
   const { isGlobal: _ofTheModule, ...options } = given;
-  const executor = branch(options, 'executor');
+  const { executor = {} } = options;
   const input: TaskflowOptionsInput = {
     ...options,
-    hooks: options['hooks'] ?? { logger: silentLogger },
-    eventLog: { minFreeBytes: 0, ...branch(options, 'eventLog'), eventLogPath: LOG_PATH, onFailure: 'stay' },
-    flush: { ...branch(options, 'flush'), worker: 'inline' },
+    hooks: options.hooks ?? { logger: silentLogger },
+    eventLog: { minFreeBytes: 0, ...options.eventLog, eventLogPath: LOG_PATH, onFailure: 'stay' },
+    flush: { ...options.flush, worker: 'inline' },
     // A retry comes exactly when its backoff is over. Due times are looked at when they come: the tick has nothing to do.
-    executor: { tickIntervalMs: 60_000, ...executor, enabled: true, retry: { jitter: false, ...branch(executor, 'retry') } },
+    executor: { tickIntervalMs: 60_000, ...executor, enabled: true, retry: { jitter: false, ...executor.retry } },
     // There are no other homes to look at.
-    recovery: { scanIntervalMs: 3_600_000, ...branch(options, 'recovery') },
-    shutdown: { timeoutMs: 0, forceKillTimeoutMs: 100, ...branch(options, 'shutdown') },
+    recovery: { scanIntervalMs: 3_600_000, ...options.recovery },
+    shutdown: { timeoutMs: 0, forceKillTimeoutMs: 100, ...options.shutdown },
   };
-  return { input, repository: repositoryOf(options['repository'] as Branch | undefined), runsByItself: executor['enabled'] === true };
+  return { input, repository: repositoryOf(options.repository), runsByItself: executor.enabled === true };
 }
 
-function repositoryOf(given: Branch | undefined): TestOptions['repository'] {
+function repositoryOf(given: TaskflowOptionsInput['repository']): TestOptions['repository'] {
   if (given === undefined) {
     let rows: ListedTaskRepository | undefined;
     return (clock) => (rows ??= new ListedTaskRepository(() => clock.now()));
   }
-  const repository = given['repository'] as TaskRepository | undefined;
-  return given['type'] === 'custom' && repository !== undefined ? () => repository : undefined;
+  const { repository } = given;
+  return given.type === 'custom' && repository !== undefined ? () => repository : undefined;
 }

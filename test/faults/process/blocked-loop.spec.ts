@@ -10,7 +10,7 @@ const STALE_MS = 1_000;
 const TIMES = {
   executor: { heartbeatIntervalMs: 200 },
   recovery: { staleThresholdMs: STALE_MS, scanIntervalMs: 200 },
-  flush: { flushIntervalMs: 50, worker: 'process' },
+  flush: { flushIntervalMs: 50, worker: 'process' as const },
 };
 
 let folders: TestFolder[];

@@ -40,7 +40,7 @@ export class FlushHouse {
     branches: Record<string, object>,
     clock: Clock = new SystemClock(),
   ) {
-    const database = { type: 'sqlite', database: join(folder, 'tasks.db') };
+    const database = { type: 'sqlite' as const, database: join(folder, 'tasks.db') };
     this.options = resolveOptions({
       repository: database,
       ...branches,

@@ -98,7 +98,7 @@ describe('resolveOptions', () => {
       path === 'guard.dlq.ttlMs'
         ? { ...nest(path, other), retention: { failedTtlMs: other } }
         : { ...nest(path, other), ...companions[path] };
-    expect(leaves(resolveOptions(input)).find(([at]) => at === path)).toEqual([path, other]);
+    expect(leaves(resolveOptions(input as object)).find(([at]) => at === path)).toEqual([path, other]);
   });
 
   it.each(
@@ -167,7 +167,7 @@ describe('resolveOptions', () => {
       executor: { retry: { jitter: 'yes' } },
     };
     expect(pathsOf(input)).toEqual(['guard.backpressure.windowSizeMs', 'guard.slot', 'flush.maxBatchSize', 'executor.retry.jitter']);
-    expect(() => resolveOptions(input)).toThrow(/guard\.backpressure\.windowSizeMs: .*Number\(…\)/);
+    expect(() => resolveOptions(input as object)).toThrow(/guard\.backpressure\.windowSizeMs: .*Number\(…\)/);
   });
 
   it.each([
@@ -234,7 +234,7 @@ describe('resolveOptions', () => {
   });
 
   it('passes hooks, connectors, custom repositories and what is TypeORM’s by reference, unfrozen and unread', () => {
-    const unreadable = (): object => new Proxy({}, { get: () => { throw new Error('read'); }, ownKeys: () => { throw new Error('listed'); } }); // prettier-ignore
+    const unreadable = (): any => new Proxy({}, { get: () => { throw new Error('read'); }, ownKeys: () => { throw new Error('listed'); } }); // prettier-ignore
     const [hooks, connector, repository, ssl] = [unreadable(), unreadable(), unreadable(), { ca: 'x' }];
     expect(resolveOptions({ hooks }).hooks).toBe(hooks);
     expect(resolveOptions({ repository: { type: 'lakebase', connector } }).repository.connector).toBe(connector);
