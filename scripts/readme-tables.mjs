@@ -85,6 +85,81 @@ function degradationRows(file) {
   return rows;
 }
 
+/** What `index.ts` exports by name, with the declarations that the names stand for. */
+function exportsOf(file) {
+  const found = [];
+  for (const node of sourceOf(file).statements) {
+    if (!ts.isExportDeclaration(node) || node.moduleSpecifier === undefined || node.exportClause === undefined) continue;
+    const source = sourceOf(join(file, '..', node.moduleSpecifier.text.replace(/\.js$/, '.ts')));
+    for (const { name, isTypeOnly } of node.exportClause.elements) {
+      const declarations = source.statements.filter((one) => declaredNames(one).includes(name.text));
+      found.push({ name: name.text, isType: isTypeOnly || node.isTypeOnly, declarations });
+    }
+  }
+  return found;
+}
+
+const declaredNames = (node) =>
+  ts.isVariableStatement(node)
+    ? node.declarationList.declarations.map((one) => one.name.getText())
+    : node.name
+      ? [node.name.getText()]
+      : [];
+
+const isPublic = (member) =>
+  (ts.isMethodDeclaration(member) || ts.isGetAccessor(member)) &&
+  !(ts.getCombinedModifierFlags(member) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected));
+
+const tagsOf = (node) =>
+  (node.jsDoc ?? [])
+    .flatMap((doc) => doc.tags ?? [])
+    .map((tag) => {
+      const text = (typeof tag.comment === 'string' ? tag.comment : (ts.getTextOfJSDocComment(tag.comment) ?? ''))
+        .replace(/\s+/g, ' ')
+        .trim();
+      return `*${tag.tagName.text}* ${tag.name ? `\`${tag.name.getText()}\` ` : ''}${text}`;
+    });
+
+const explained = (nodes) =>
+  nodes
+    .flatMap((node) => [docOf(node), ...tagsOf(node)])
+    .filter((text) => text !== '')
+    .join(' ');
+const parametersOf = (node) =>
+  node.parameters
+    .map((one) => `${one.dotDotDotToken ? '…' : ''}${one.name.getText()}${one.questionToken || one.initializer ? '?' : ''}`)
+    .join(', ');
+
+/** Services that are injectable, and whose methods the parts of the engine call. */
+const INNER = new Set(['EventLogService', 'FlushService', 'GuardService', 'StreamService', 'RecoveryService', 'ExecutorService']);
+/** Called by Nest, or by the package itself. */
+const NOT_FOR_USERS = new Set(['onApplicationBootstrap', 'visible']);
+const isForUsers = (name, member) =>
+  !NOT_FOR_USERS.has(member.name.getText()) && (!INNER.has(name) || (name === 'ExecutorService' && member.name.getText() === 'start'));
+
+function apiRows(file) {
+  return exportsOf(file)
+    .filter(({ isType, name }) => !isType && !name.endsWith('Error'))
+    .flatMap(({ name, declarations }) => {
+      const called = declarations.find((one) => ts.isFunctionDeclaration(one));
+      const row = `| \`${name}${called ? `(${parametersOf(called)})` : ''}\` | ${cell(explained(declarations))} |`;
+      const members = declarations
+        .filter(ts.isClassDeclaration)
+        .flatMap((one) => one.members.filter((member) => isPublic(member) && isForUsers(name, member)));
+      // Of overloads the first one with a text speaks for all.
+      const byName = new Map();
+      for (const member of members) byName.set(member.name.getText(), [...(byName.get(member.name.getText()) ?? []), member]);
+      const rows = [...byName]
+        .filter(([, all]) => explained(all) !== '')
+        .map(([member, all]) => {
+          const [first] = all;
+          const call = ts.isMethodDeclaration(first) ? `(${parametersOf(first)})` : '';
+          return `| \`${name}.${member}${call}\` | ${cell(explained(all))} |`;
+        });
+      return explained(declarations) === '' ? rows : [row, ...rows];
+    });
+}
+
 const statsOf = sourceOf('lib/contracts/task-system.interface.ts').statements.find((node) => node.name?.text === 'TaskSystemStats');
 
 const tables = {
@@ -94,6 +169,11 @@ const tables = {
     ...optionRows(classesOf('lib/config', '.options.ts'), 'TaskflowOptions', ''),
   ],
   errors: ['| HTTP | error | when |', '|---|---|---|', ...errorRows(classesOf('lib/errors', '.ts'))],
+  api: ['| name | what it is for |', '|---|---|', ...apiRows('lib/index.ts')],
+  health: ['| name | what it is for |', '|---|---|', ...apiRows('lib/health/index.ts')],
+  swagger: ['| name | what it is for |', '|---|---|', ...apiRows('lib/swagger/index.ts')],
+  client: ['| name | what it is for |', '|---|---|', ...apiRows('lib/client/index.ts')],
+  testing: ['| name | what it is for |', '|---|---|', ...apiRows('lib/testing/index.ts')],
   stats: ['| member | what it says |', '|---|---|', ...memberRows(statsOf.members, '')],
   degradations: [
     '| name | what is wrong | what to do | refuses tasks | needs a restart |',
@@ -110,7 +190,7 @@ const pages = new Map(
 );
 const stale = [];
 for (const [name, rows] of Object.entries(tables)) {
-  if (rows.length < 10) throw new Error(`The table "${name}" has ${rows.length} rows: its source was not understood.`);
+  if (rows.length < 4) throw new Error(`The table "${name}" has ${rows.length} rows: its source was not understood.`);
   const block = new RegExp(`(<!-- ${name}:begin -->)[\\s\\S]*?(<!-- ${name}:end -->)`);
   const places = [...pages].filter(([, text]) => block.test(text));
   if (places.length !== 1) throw new Error(`The table "${name}" has ${places.length} places: it needs one.`);

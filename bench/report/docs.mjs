@@ -13,7 +13,7 @@ const path = (relative) => fileURLToPath(new URL(`../../${relative}`, import.met
 const KEPT = path('docs/benchmarks/');
 const NOTES = 'notes.md';
 
-/** Writes docs/benchmarks.md, its plots and the README's table from the runs in docs/benchmarks/*.json. Measures nothing. */
+/** Writes docs/benchmarks.md, its plots and the README's line from the runs in docs/benchmarks/*.json. Measures nothing. */
 async function main() {
   const files = readdirSync(KEPT);
   const reports = files
@@ -88,14 +88,9 @@ function targetTable(judged) {
 
 async function short(reports, judged) {
   const shown = judged.filter(({ target, bound }) => target.inReadme === true && bound !== undefined);
-  const rows = shown.map((one) => [
-    one.target.what,
-    withUnit(one.median, one.unit),
-    range(one),
-    `${one.bound}: ${one.isMet ? 'met' : 'missed'}`,
-  ]);
+  const figures = shown.map((one) => `${one.target.what}: ${withUnit(one.median, one.unit)} (target ${one.bound})`);
   const { date, machine, rounds } = reports[0];
-  const text = `${table(['', 'median', 'min .. max', 'target'], rows)}\n\n${date.slice(0, 10)}, ${machine.cpu}, Node ${machine.node.slice(1)}, ${rounds} rounds. Commands, settings of the peers, spreads and plots: [docs/benchmarks.md](docs/benchmarks.md).`;
+  const text = `${figures.join('; ')}. ${date.slice(0, 10)}, ${machine.cpu}, Node ${machine.node.slice(1)}, medians of ${rounds} rounds; all targets, those missed too, settings of the peers and plots: [benchmarks](docs/benchmarks.md). \`npm run bench\` measures on your machine.`;
   return (await pretty(text)).trim();
 }
 
