@@ -143,4 +143,28 @@ export const DATABASE_MUTANTS = [
     edits: [['      if (this.database === database) this.database = undefined;\n      database.abandon();\n', '']],
     test: ['test/unit/repository/silent-connection.spec.ts', 'is left, and closed; the next statement goes over a new one'],
   },
+  {
+    id: 'an-outage-told-once',
+    promise: 'P10',
+    breaks: 'An outage of the database is told of when it begins, and never again while it lasts.',
+    file: 'lib/engines/local/storage/database-outage.service.ts',
+    edits: [['    );\n    this.remind();\n', '    );\n']],
+    test: ['test/unit/flush/database-outage.spec.ts', 'is one warning when it begins, one a minute, and one line when it is over'],
+  },
+  {
+    id: 'signs-of-life-by-the-clock',
+    promise: 'P5',
+    breaks: 'A process counts as dead by the clock of whoever looks.',
+    file: 'lib/engines/local/startup/signs-of-life.ts',
+    edits: [['heard.get(each.home) === each.beatAt)', '(heard.get(each.home) === each.beatAt || clock.now() - each.beatAt > HEARING_MS))']],
+    test: ['test/unit/recovery/signs-of-life.spec.ts', 'are heard within three beats, however far apart the clocks are'],
+  },
+  {
+    id: 'wait-for-a-missing-driver',
+    promise: 'P10',
+    breaks: 'What no waiting mends is taken for an outage.',
+    file: 'lib/engines/local/startup/database-catch-up.service.ts',
+    edits: [["RepositoryError.is(error) && error.code === 'UNAVAILABLE';", 'RepositoryError.is(error);']],
+    test: ['test/unit/system/refused-start.spec.ts', 'refuses the start where no waiting mends it'],
+  },
 ];

@@ -226,4 +226,38 @@ export const RUN_MUTANTS = [
       'texts for developers and operators are no exception, nor foreign errors that borrow a name',
     ],
   },
+  {
+    id: 'failures-without-a-trace',
+    promise: 'P9',
+    breaks: 'A failed attempt leaves no line in the log.',
+    file: 'lib/executor/run-report.ts',
+    edits: [
+      [
+        "if (concluded.outcome === 'failed' || concluded.outcome === 'retried') this.failed",
+        "if (concluded.outcome === 'failed') this.failed",
+      ],
+    ],
+    test: ['test/unit/system/failures.spec.ts', 'a warning for each failed attempt and an error for the last'],
+  },
+  {
+    id: 'errors-without-a-cause',
+    promise: 'P9',
+    breaks: 'What stood behind the error that a handler threw is not kept.',
+    file: 'lib/executor/error-info.ts',
+    edits: [
+      [
+        'if (parts.cause === undefined && parts.inner.length === 0) return fitted(info, limit);',
+        'if (parts.inner.length === 0) return fitted(info, limit);',
+      ],
+    ],
+    test: ['test/unit/system/failures.spec.ts', 'a warning for each failed attempt and an error for the last'],
+  },
+  {
+    id: 'handle-after-a-put-off-recover',
+    promise: 'P6',
+    breaks: 'What put `recover` off is forgotten: the next run calls `handle`.',
+    file: 'lib/domain/fold.ts',
+    edits: [["interruptionIn(entry.data['resume']) ?? 'failed'", "(interruptionIn(entry.data['resume']), 'failed')"]],
+    test: ['test/unit/system/come-again.spec.ts', 'is followed by recover, at its time and as often as it takes'],
+  },
 ];

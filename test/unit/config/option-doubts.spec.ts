@@ -20,3 +20,24 @@ describe('limits of the guard that contradict each other', () => {
     expect(doubtsOf({ slots: { maxExecutionGlobal: 2 }, backpressure: { maxTasksPerWindow: 5 } })).toEqual([]);
   });
 });
+
+describe('times of a stop and a start that contradict each other', () => {
+  const doubtsWith = (input: TaskflowOptionsInput): string[] => doubts(resolveOptions(input));
+
+  it('are none by default, nor where the second process is meant to fail at once', () => {
+    expect(doubtsWith({})).toEqual([]);
+    expect(doubtsWith({ eventLog: { lockTimeoutMs: 0 } })).toEqual([]);
+  });
+
+  it('are told of at the start: a lock that is waited for less long than a stop may take', () => {
+    const told = doubtsWith({ eventLog: { lockTimeoutMs: 20_000 }, shutdown: { timeoutMs: 8_000, forceKillTimeoutMs: 2_000 } });
+    expect(told).toEqual([expect.stringContaining('eventLog.lockTimeoutMs (20000) is shorter than an orderly stop may take (22000 ms')]);
+    expect(doubtsWith({ eventLog: { lockTimeoutMs: 22_000 }, shutdown: { timeoutMs: 8_000, forceKillTimeoutMs: 2_000 } })).toEqual([]);
+  });
+
+  it('are told of at the start: a first backoff above the largest', () => {
+    expect(doubtsWith({ executor: { retry: { initialDelayMs: 500, maxDelayMs: 400 } } })).toEqual([
+      expect.stringContaining('executor.retry.initialDelayMs (500) is above executor.retry.maxDelayMs (400)'),
+    ]);
+  });
+});
