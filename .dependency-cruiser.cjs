@@ -39,12 +39,6 @@ const ALLOWED = {
 
 const SHARED = FLOORS.flat().filter((folder) => folder !== 'engines' && folder !== 'cli');
 
-/**
- * Where the local engine and the floors around it still name each other, file by file. The engine contract
- * (`contracts/engine.interface.ts`) is to replace each of them; nothing may be added.
- */
-const SEAM_FROM_ENGINE = ['engines/local/startup/housekeeping\\.service'].map((file) => `^lib/${file}\\.ts$`);
-
 const folders = FLOORS.flat();
 const floorRules = FLOORS.flatMap((floor, level) =>
   floor.map((folder) => {
@@ -54,7 +48,7 @@ const floorRules = FLOORS.flatMap((floor, level) =>
       name: `floor-${folder}`,
       comment: `lib/${folder} imports itself and lower floors only: ${below.join(', ') || 'none'}`,
       severity: 'error',
-      from: { path: `^lib/${folder}/`, ...(folder === 'engines' ? { pathNot: SEAM_FROM_ENGINE } : {}) },
+      from: { path: `^lib/${folder}/` },
       to: { path: '^lib/', pathNot: [...open, ...(ALLOWED[folder] ?? [])] },
     };
   }),

@@ -28,16 +28,13 @@ export { ConflictError, HandlerNotFoundError, NotFoundError, ValidationError } f
 export { EventLogCorruptError, EventLogError, EventLogFullError, EventLogLockedError, RepositoryError } from './errors/storage.errors.js';
 export { StreamEndedError, StreamOverflowError, SubscriberLimitError } from './errors/stream.errors.js';
 export { TaskSystemError } from './errors/task-system.error.js';
-export { EventLogService } from './engines/local/wal/event-log.service.js';
+export { EventLogService, FlushService, GuardService, RecoveryService } from './engine-services.js';
 export { ExecutorService } from './executor/executor.service.js';
-export { FlushService } from './engines/local/projection/flush.service.js';
-export { GuardService } from './guard/guard.service.js';
 export { LastEventId } from './http/last-event-id.decorator.js';
 export { TaskEvents, TaskSse } from './http/task-sse.decorator.js';
 export type { TaskSseSelect, TaskSseSelection } from './http/task-sse.gate.js';
 export { TaskflowExceptionFilter } from './http/taskflow-exception.filter.js';
 export { DeadLetterService } from './dead-letters/dead-letter.service.js';
-export { RecoveryService } from './engines/local/startup/recovery.service.js';
 export { StreamService } from './stream/stream.service.js';
 export { TaskSystem } from './task-system.js';
 export { type SubmitRequest, TasksController, type TasksControllerOptions, type TasksRoute } from './tasks-controller.js';

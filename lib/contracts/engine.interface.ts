@@ -1,4 +1,5 @@
 import type { ChangeFeed } from './change-feed.interface.js';
+import type { Degradation } from './degradation.interface.js';
 import type { FactPort } from './fact-port.interface.js';
 import type { RunLiveness } from './run-liveness.interface.js';
 import type { TaskCreator } from './task-creator.interface.js';
@@ -25,13 +26,15 @@ export interface Engine {
   /** Tells of facts, cancel requests, lost runs and the end of it all. */
   readonly changes: ChangeFeed;
   readonly liveness: RunLiveness;
-  /** True while everything that the engine promises holds; false: it works, but something is away (the status is `degraded` then). */
-  readonly isWhole: boolean;
+  /** What keeps it from being whole, the worst first; empty: everything that it promises holds. It works all the same (status `degraded`). */
+  degraded(): readonly Degradation[];
   /**
    * Opens what facts are kept in and takes up what was left: facts are taken and questions answered from here on. Nothing is handed out
    * yet. @throws TaskSystemError, ConfigValidationError: what was opened is closed by `close`.
    */
   open(): Promise<void>;
+  /** The application is up, and nothing runs yet: says in the log where facts are kept, which handlers there are, and what was taken up. */
+  started(): void;
   /** The end begins: waits for others (a lock, a database) are given up, leftovers are no longer taken up. Also while `open` is under way. */
   quiesce(): Promise<void>;
   /** No run is under way any more: brings what is pending to where others read it, for at most `timeoutMs`, and tells others that this process left. */
@@ -43,6 +46,7 @@ export interface Engine {
 }
 
 export interface EngineStats {
+  readonly guard: TaskSystemStats['guard'];
   readonly eventLog: TaskSystemStats['eventLog'];
   readonly flush: TaskSystemStats['flush'];
   /** Since this process started: runs of dead processes that were put back, and those that ended instead. */

@@ -1,8 +1,12 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CHANGE_FEED, TASKFLOW_OPTIONS } from '../config/taskflow.tokens.js';
+import { Inject, Injectable, type LoggerService } from '@nestjs/common';
+import { CHANGE_FEED, CLOCK, LOGGER, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../config/taskflow.options.js';
 import type { ChangeFeed } from '../contracts/change-feed.interface.js';
+import type { Clock } from '../contracts/clock.interface.js';
 import type { CommittedFact } from '../contracts/task-history.interface.js';
+import type { Telemetry } from '../contracts/telemetry.interface.js';
+import { InterruptibleLoop } from '../primitives/interruptible-loop.js';
+import { DeadLetterService } from './dead-letter.service.js';
 
 const MAX_TRIES = 5;
 
@@ -15,26 +19,48 @@ export class DeadLetterCount {
   private counted = 0;
   private changes = 0;
 
+  private readonly loop: InterruptibleLoop;
+
   constructor(
     @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
+    @Inject(CLOCK) clock: Clock,
+    @Inject(LOGGER) logger: LoggerService,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     @Inject(CHANGE_FEED) private readonly facts: ChangeFeed,
-  ) {}
+    private readonly deadLetters: DeadLetterService,
+  ) {
+    this.loop = new InterruptibleLoop(clock, {
+      intervalMs: options.recovery.scanIntervalMs,
+      turn: () => this.recount(),
+      // The next turn tries again; a database that is away is told of already.
+      onError: (error) =>
+        logger.debug?.(`The count of dead letters was put off: ${error instanceof Error ? error.message : String(error)}`),
+    });
+  }
 
   get size(): number {
     return Math.max(0, Math.min(this.counted, this.options.guard.dlq.maxSize));
   }
 
+  /** Counts at once, and follows from here on. */
   start(): void {
+    this.telemetry.gauge('taskflow.dlq.size', () => this.size);
     this.facts.onCommitted((facts) => {
       for (const fact of facts) this.change(changeBy(fact));
     });
+    this.loop.start();
+    this.loop.wake();
   }
 
-  /** Takes over what `count` gives. A fact that came while it counted may be in it or not: it counts again, some times. */
-  async recount(count: () => Promise<number>): Promise<void> {
+  stop(): Promise<void> {
+    return this.loop.stop();
+  }
+
+  /** Takes over what the engine counts. A fact that came while it counted may be in it or not: it counts again, some times. */
+  async recount(): Promise<void> {
     for (let tries = 1; ; tries++) {
       const { changes } = this;
-      const size = await count();
+      const size = await this.deadLetters.size();
       if (this.changes !== changes && tries < MAX_TRIES) continue;
       this.counted = size;
       return;

@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { CHANGE_FEED, FACT_PORT, RUN_LIVENESS, TASK_QUERIES, WORK_FEED } from '../config/taskflow.tokens.js';
+import { ENGINE } from '../config/taskflow.tokens.js';
 import type { ChangeFeed } from '../contracts/change-feed.interface.js';
 import type { FactPort } from '../contracts/fact-port.interface.js';
 import type { TaskId } from '../contracts/ids.js';
-import type { LiveRun, RunLiveness } from '../contracts/run-liveness.interface.js';
+import type { Engine } from '../contracts/engine.interface.js';
+import type { LiveRun } from '../contracts/run-liveness.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import type { ShutdownOptions } from '../contracts/task-system.interface.js';
 import type { StartedWork, WorkFeed } from '../contracts/work-feed.interface.js';
@@ -27,8 +28,11 @@ import { failpoint } from '../primitives/failpoint.js';
 
 type Phase = 'held' | 'idle' | 'running' | 'stopping' | 'aborting' | 'halted' | 'stopped';
 
-/** What runs hear of. */
-export type ExecutorNews = Pick<ChangeFeed, 'onCancelRequested' | 'onRunsLost' | 'onHalted'>;
+/** What of the engine runs need. */
+export interface ExecutorEngine extends Pick<Engine, 'facts' | 'work' | 'liveness'> {
+  readonly queries: TaskHistory;
+  readonly changes: Pick<ChangeFeed, 'onCancelRequested' | 'onRunsLost' | 'onHalted'>;
+}
 
 /** Runs tasks: takes them from the queue as slots come free, calls their handlers, and makes the entries that end their runs. */
 @Injectable()
@@ -40,6 +44,8 @@ export class ExecutorService {
   private stopping: Promise<void> | undefined;
   private haltReason: Error | undefined;
   private readonly runs = new Map<TaskId, TaskRun>();
+  private readonly facts: FactPort;
+  private readonly feed: WorkFeed;
   private readonly names: HandlerNames;
   private readonly idle: IdleWatch;
   private readonly shared: RunSurroundings;
@@ -50,21 +56,20 @@ export class ExecutorService {
 
   constructor(
     @Inject(ExecutionEnvironment) private readonly env: ExecutionEnvironment,
-    @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TASK_QUERIES) history: TaskHistory,
-    @Inject(WORK_FEED) private readonly feed: WorkFeed,
-    @Inject(CHANGE_FEED) changes: ExecutorNews,
-    @Inject(RUN_LIVENESS) liveness: RunLiveness,
+    @Inject(ENGINE) engine: ExecutorEngine,
     @Inject(HandlerRegistry) private readonly registry: HandlerRegistry,
     @Inject(InterceptorChain) interceptors: InterceptorChain,
   ) {
+    const { facts, work: feed, changes } = engine;
+    this.facts = facts;
+    this.feed = feed;
     this.shared = { env, facts, counters: new ExecutionCounters() };
     this.idle = new IdleWatch(env.clock, () => this.runs.size === 0 && feed.starting === 0);
     this.names = new HandlerNames(registry, feed, env.logger);
-    this.runner = new AttemptRunner(this.shared, history, interceptors, () => this.phase !== 'running');
+    this.runner = new AttemptRunner(this.shared, engine.queries, interceptors, () => this.phase !== 'running');
     this.conclusion = new RunConclusion(this.shared);
     this.report = new RunReport(this.shared);
-    this.heartbeat = new Heartbeat(env, liveness, () => this.runs.values());
+    this.heartbeat = new Heartbeat(env, engine.liveness, () => this.runs.values());
     feed.serve({ begin: (work) => this.begin(work), waits: (name) => this.names.look(name), settled: () => this.idle.check() });
     changes.onCancelRequested((taskId, request) => this.cancelRequested(taskId, request));
     changes.onRunsLost((runs, reason) => this.lost(runs, reason));

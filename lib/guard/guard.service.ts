@@ -1,6 +1,4 @@
-import { Inject, Injectable, Optional } from '@nestjs/common';
 import type { TaskflowOptions } from '../config/taskflow.options.js';
-import { CLOCK, TASKFLOW_OPTIONS, TELEMETRY } from '../config/taskflow.tokens.js';
 import type { Clock } from '../contracts/clock.interface.js';
 import type { Telemetry } from '../contracts/telemetry.interface.js';
 import { BackpressureError } from '../errors/admission.errors.js';
@@ -38,7 +36,6 @@ interface WaitingBatch {
 export type GuardLimit = 'global' | 'user' | 'queue' | 'delayed' | 'slot';
 
 /** Decides what is taken in, and holds the slots in which it runs. */
-@Injectable()
 export class GuardService {
   /** The permits to run, shared by the queue and by submits that wait for a slot. */
   readonly slots: ExecutionSlots;
@@ -48,9 +45,9 @@ export class GuardService {
   private readonly rejected: Record<GuardLimit, number> = { global: 0, user: 0, queue: 0, delayed: 0, slot: 0 };
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) clock: Clock,
-    @Optional() @Inject(TELEMETRY) private readonly telemetry?: Telemetry,
+    private readonly options: TaskflowOptions,
+    clock: Clock,
+    private readonly telemetry?: Telemetry,
   ) {
     this.windows = new SlidingWindows(options.guard.backpressure, clock);
     this.waiting = new WaitingTasks(options.guard.backpressure);

@@ -1,6 +1,6 @@
 import type { Provider, Type } from '@nestjs/common';
 import { DiscoveryService, ModuleRef } from '@nestjs/core';
-import { CHANGE_FEED, CLOCK, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS_INPUT, WORK_FEED, WORK_SOURCE } from '../../config/taskflow.tokens.js';
+import { CHANGE_FEED, CLOCK, LOG_FILE_SYSTEM, QUEUE_GATE, TASKFLOW_OPTIONS_INPUT, WORK_FEED } from '../../config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../config/taskflow-options.interface.js';
 import type { ChangeFeed } from '../../contracts/change-feed.interface.js';
 import type { TaskRepository } from '../../contracts/task-repository.interface.js';
@@ -99,18 +99,13 @@ export class Life {
         ? options
         : { ...options, repository: { type: 'custom', repository: gated(repository, database, () => this.isOver) } };
     return [
-      ...taskflowProviders.map((provider) => this.behindGate(provider)),
+      ...taskflowProviders,
       { provide: TASKFLOW_OPTIONS_INPUT, useValue: input },
       { provide: CLOCK, useValue: this.clock },
       { provide: LOG_FILE_SYSTEM, useValue: disk },
+      { provide: QUEUE_GATE, useValue: <Q extends object>(queue: Q): Q => this.gate.before(queue) },
       { provide: DiscoveryService, useValue: host.discovery },
       { provide: ModuleRef, useValue: host.moduleRef },
     ];
-  }
-
-  private behindGate(provider: Provider): Provider {
-    if (typeof provider === 'function' || provider.provide !== WORK_SOURCE || !('useFactory' in provider)) return provider;
-    const make = provider.useFactory as (...args: unknown[]) => object;
-    return { ...provider, useFactory: (...args: unknown[]) => this.gate.before(make(...args)) };
   }
 }

@@ -2,7 +2,6 @@ import { expect } from '@jest/globals';
 import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
-import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
 import { WholeSystem } from '../../support/doubles/whole-system.js';
 import { Account, type Known, keyOf, reasonOf } from './account.js';
@@ -263,7 +262,7 @@ export class ModelRun {
       const ttlMs = TTL_MS[state.status as keyof typeof TTL_MS];
       if (house.clock.now() - state.completedAt.getTime() >= ttlMs) known.isPrunable = true;
     }
-    const pruned = await this.settled(house.get(RetentionService).sweep());
+    const pruned = await this.settled(house.parts.retention.sweep());
     if (!(pruned instanceof Error)) this.coverage.count('task pruned', pruned);
   }
 

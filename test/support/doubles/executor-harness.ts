@@ -11,7 +11,7 @@ import { LocalRunLiveness } from '../../../lib/engines/local/ledger/local-run-li
 import type { LiveRun } from '../../../lib/contracts/run-liveness.interface.js';
 import { LocalWorkFeed } from '../../../lib/engines/local/queue/local-work-feed.js';
 import { ExecutionEnvironment, type ExecutionSettings } from '../../../lib/executor/execution-environment.js';
-import { type ExecutorNews, ExecutorService } from '../../../lib/executor/executor.service.js';
+import { type ExecutorEngine, ExecutorService } from '../../../lib/executor/executor.service.js';
 import { InterceptorChain } from '../../../lib/handlers/interceptor-chain.js';
 import { HandlerRegistry } from '../../../lib/handlers/handler-registry.js';
 import { FactPortDouble } from './fact-port-double.js';
@@ -145,8 +145,10 @@ export class TelemetryDouble implements Telemetry {
   }
 }
 
+type ExecutorChanges = ExecutorEngine['changes'];
+
 /** What the engine tells of runs: cancel requests that are durable; lost runs and the end when a test says so. */
-export class NewsDouble implements ExecutorNews {
+export class NewsDouble implements ExecutorChanges {
   private readonly lostListeners: ((runs: readonly LiveRun[], reason: Error) => void)[] = [];
   private readonly haltListeners: ((reason: Error) => void)[] = [];
 
@@ -206,16 +208,9 @@ export class ExecutorHarness<S extends WorkSource = WorkSourceDouble> {
     };
     const env = new ExecutionEnvironment(settings, this.clock, this.idSource, this.telemetry, logger);
     this.feed = new LocalWorkFeed(settings, this.clock, logger, this.facts, this.facts.history, this.source, this.telemetry);
-    this.executor = new ExecutorService(
-      env,
-      this.facts,
-      this.facts.history,
-      this.feed,
-      this.news,
-      this.liveness,
-      this.registry,
-      this.interceptors,
-    );
+    const { facts, news: changes, feed: work, liveness } = this;
+    const engine = { facts, queries: facts.history, work, changes, liveness };
+    this.executor = new ExecutorService(env, engine, this.registry, this.interceptors);
   }
 
   define(name: string, instance: HandlerInstance | HandlerInstance['handle'], options: TaskHandlerOptions = {}): void {

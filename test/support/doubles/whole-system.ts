@@ -1,9 +1,11 @@
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
-import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS_INPUT } from '../../../lib/config/taskflow.tokens.js';
+import { CLOCK, ENGINE, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS_INPUT } from '../../../lib/config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { TaskDefinition } from '../../../lib/contracts/task-handler.interface.js';
-import { Overlay } from '../../../lib/engines/local/ledger/overlay.js';
+import type { Overlay } from '../../../lib/engines/local/ledger/overlay.js';
+import type { LocalEngine } from '../../../lib/engines/local/local-engine.js';
+import type { LocalParts } from '../../../lib/engines/local/local-parts.js';
 import { taskflowProviders } from '../../../lib/taskflow.providers.js';
 import { TaskSystem } from '../../../lib/task-system.js';
 import { FakeClock, FakeIdSource, settle } from '../clock/fake-clock.js';
@@ -55,8 +57,12 @@ export class WholeSystem {
   get clock(): FakeClock {
     return this.now.clock;
   }
+  /** What the engine is made of. */
+  get parts(): LocalParts {
+    return this.get<LocalEngine>(ENGINE).parts;
+  }
   get overlay(): Overlay {
-    return this.get(Overlay);
+    return this.parts.overlay;
   }
   get<T>(type: Type<T> | symbol): T {
     return this.now.context.get<T>(type);

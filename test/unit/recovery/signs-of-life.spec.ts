@@ -4,7 +4,6 @@ import type { UnfinishedHome } from '../../../lib/contracts/task-store.interface
 import { Housekeeping } from '../../../lib/engines/local/startup/housekeeping.service.js';
 import { BEAT_MS, HEARING_MS, isGone, silentAmong } from '../../../lib/engines/local/startup/signs-of-life.js';
 import { FakeClock, settle } from '../../support/clock/fake-clock.js';
-import { TelemetryDouble } from '../../support/doubles/executor-harness.js';
 
 const homeAt = (beatAt: number): UnfinishedHome => ({ home: 'theirs', appliedSeq: 1, unfinished: 1, beatAt });
 const DAY_MS = 24 * 3_600_000;
@@ -36,10 +35,10 @@ describe('signs of life', () => {
     Object.assign(options.retention, { sweepIntervalMs });
     const clock = new FakeClock();
     let beats = 0;
-    const nothing = { start() {}, scan: async () => {}, sweep: async () => 0, size: async () => 0, recount: async () => {} };
+    const nothing = { scan: async () => {}, sweep: async () => 0 };
     const homecoming = { beat: async () => void beats++ };
     const logger = { log() {}, warn() {}, error() {} };
-    const parts = [options, clock, new TelemetryDouble(), logger, homecoming, nothing, nothing, nothing, nothing];
+    const parts = [options, clock, logger, homecoming, nothing, nothing];
     const housekeeping = new Housekeeping(...(parts as unknown as ConstructorParameters<typeof Housekeeping>));
     housekeeping.start();
     for (let ms = 0; ms < 12 * BEAT_MS; ms += 1000) {

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
-import { GuardService } from '../../../lib/guard/guard.service.js';
 import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
 import { WholeSystem } from '../../support/doubles/whole-system.js';
 
@@ -29,7 +28,7 @@ describe('what waits', () => {
   const busy = { slots: { maxExecutionGlobal: 1, maxExecutionPerUser: 1, slotTimeoutMs: 60_000 } };
   const submit = (more: object): Promise<string> => codeOf(house.system.submit('work', { input: 1, ...more }));
   const burst = (times: number, more: object): Promise<string>[] => Array.from({ length: times }, () => submit(more));
-  const rejections = () => house.get(GuardService).rejections;
+  const rejections = () => house.parts.guard.rejections;
 
   it('for a slot before it is created counts in the windows and in the queue, for its user too', async () => {
     await open({ guard: { ...busy, backpressure: { maxTasksPerWindow: 1_000, maxTasksPerUserWindow: 10, maxQueuedSize: 20 } } });
@@ -41,7 +40,7 @@ describe('what waits', () => {
     await house.run(100);
     expect(count(outcomes, 'BACKPRESSURE')).toBe(80);
     expect(rejections()).toEqual({ global: 0, user: 0, queue: 0, delayed: 0, slot: 80 });
-    expect(house.get(GuardService).slots.waiting).toBe(20);
+    expect(house.parts.guard.slots.waiting).toBe(20);
     expect(await house.until(submit({ userId: 'ann' }))).toBe('BACKPRESSURE'); // what waits for a slot fills the queue, too
     await house.run(60_000);
     expect(count(outcomes, 'SLOT_TIMEOUT')).toBe(20);

@@ -6,7 +6,6 @@ import type { Task } from '../../../lib/contracts/task.interface.js';
 import { scopedKey } from '../../../lib/domain/task-key.js';
 import { changed, type TaskState } from '../../../lib/domain/task-state.js';
 import { Overlay } from '../../../lib/engines/local/ledger/overlay.js';
-import { TaskReader } from '../../../lib/engines/local/ledger/task-reader.service.js';
 import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
 import { WholeSystem } from '../../support/doubles/whole-system.js';
 
@@ -41,7 +40,7 @@ describe('A key on its way to a newer task', () => {
     const old = await failed();
     expect(house.system.getStats().flush.appliedSeq).toBe(0);
     const asked = ask();
-    const reader = house.get(TaskReader);
+    const reader = house.parts.reader;
     for (let turn = 0; house.overlay.findByKey(SCOPED)?.durable !== null; turn++) {
       if (turn === 1_000) throw new Error('The new task was never on its way.');
       await Promise.resolve();
@@ -72,7 +71,7 @@ describe('A key on its way to a newer task', () => {
 describe('The row of an earlier task of a key', () => {
   it('does not take the key from a later one that was pruned, whose row is not gone yet', async () => {
     await open();
-    const state = await house.until(house.get(TaskReader).load(taskId((await failed()).id)));
+    const state = await house.until(house.parts.reader.load(taskId((await failed()).id)));
     await house.stop();
     const overlay = new Overlay();
     const later = overlay.begin(taskId('later'), SCOPED);

@@ -1,9 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { DeadLetterCensus } from '../../../lib/engines/local/ledger/dead-letter-census.service.js';
 import { DeadLetterService } from '../../../lib/dead-letters/dead-letter.service.js';
-import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { FACT_PORT } from '../../../lib/config/taskflow.tokens.js';
 import type { FactPort } from '../../../lib/contracts/fact-port.interface.js';
 import { seededRandom } from '../../support/clock/fake-clock.js';
@@ -56,7 +54,7 @@ describe('a list', () => {
       work.run(pruned.id).resolve(1);
       await house.flushed();
       await house.run(1);
-      if (what === 'was pruned') expect(await house.until(house.get(RetentionService).sweep())).toBe(1);
+      if (what === 'was pruned') expect(await house.until(house.parts.retention.sweep())).toBe(1);
       else await house.until(house.system.cancel(task));
       const status = what === 'was cancelled' ? 'created' : 'completed';
       expect([...house.shared.rows.tasks.values()].filter((row) => row.status === status)).toHaveLength(1);
@@ -105,7 +103,7 @@ describe('a key', () => {
       work.run(first.id).resolve(1);
       await house.flushed();
       // From here on the database lags: it knows the first task, and nothing of its end.
-      expect(await house.until(house.get(RetentionService).sweep())).toBe(1);
+      expect(await house.until(house.parts.retention.sweep())).toBe(1);
       const second = await submit({ idempotencyKey: 'k' });
       if (status === 'completed') work.run(second.id).resolve(1);
       await house.run(0);
@@ -190,7 +188,7 @@ describe('a backlog of failures beyond the size of the queue', () => {
   it('is counted without a question to the database', async () => {
     await open({ flush: { flushIntervalMs: 60_000 }, recovery: { scanIntervalMs: 1_000 }, guard: { dlq: { maxSize: 2 } } });
     for (let made = 0; made < 4; made++) await fail(await submit());
-    const census = house.get(DeadLetterCensus);
+    const census = house.parts.census;
     house.shared.isAway = true;
     expect(await house.until(census.count(0, 2))).toBe(2);
     house.shared.isAway = false;
@@ -259,7 +257,7 @@ describe('a sweep', () => {
     await house.run(20_000);
     await house.until(house.system.deadLetters.retry(task));
     await house.run(5_000);
-    expect(await house.until(house.get(RetentionService).sweep())).toBe(0);
+    expect(await house.until(house.parts.retention.sweep())).toBe(0);
     expect((await house.until(house.system.getStatus(task)))?.status).toBe('running');
   });
 });

@@ -1,12 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { TASK_STORE } from '../../../lib/config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { TaskDefinition } from '../../../lib/contracts/task-handler.interface.js';
 import type { StoredEvent } from '../../../lib/contracts/task-event.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import type { TaskStore } from '../../../lib/contracts/task-store.interface.js';
-import { RecoveryService } from '../../../lib/engines/local/startup/recovery.service.js';
-import { RetentionService } from '../../../lib/engines/local/startup/retention.service.js';
 import { settle } from '../../support/clock/fake-clock.js';
 import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
 import { WholeSystem } from '../../support/doubles/whole-system.js';
@@ -146,7 +142,7 @@ describe('a page of waiting tasks', () => {
         await house.flushed();
         if (what === 'waits out a backoff since') expect(house.overlay.get(task.id)).toBeUndefined();
       };
-      await house.until(house.get(RecoveryService).queueRows());
+      await house.until(house.parts.recovery.queueRows());
       await house.run(500);
       expect([runs(), house.system.getStats().tasks.queued, house.system.getStats().tasks.delayed]).toEqual([
         1,
@@ -253,7 +249,7 @@ describe('a database that comes back late', () => {
     const { segments } = house.system.getStats().eventLog;
     expect(segments).toBeGreaterThan(5);
     // The start has read how far the database is; what it compares that with is read when the flush is done with everything.
-    const store = house.get<TaskStore>(TASK_STORE);
+    const store = house.parts.store;
     const cursor = store.cursor.bind(store);
     store.confirmedCursor = cursor;
     let compared = 0;
@@ -328,7 +324,7 @@ describe('retention', () => {
     const reads = house.shared.rows;
     const executeBatch = reads.executeBatch.bind(reads);
     reads.executeBatch = () => Promise.reject(new Error('read only'));
-    const sweep = house.get(RetentionService);
+    const sweep = house.parts.retention;
     expect(await house.until(sweep.sweep())).toBe(300);
     expect(await house.until(sweep.sweep())).toBe(0);
     // The rows of the first sweep still stand before those that are due now.

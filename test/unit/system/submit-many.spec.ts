@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { TASK_STORE } from '../../../lib/config/taskflow.tokens.js';
 import type { TaskflowOptionsInput } from '../../../lib/config/taskflow-options.interface.js';
 import type { SubmitParams } from '../../../lib/contracts/task-system.interface.js';
-import type { TaskStore } from '../../../lib/contracts/task-store.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
 import { HandDrivenWork } from '../../support/doubles/hand-driven-work.js';
 import { WholeSystem } from '../../support/doubles/whole-system.js';
@@ -80,7 +78,7 @@ describe('submitMany', () => {
     await house.until(Promise.all(old.map((task) => house.system.cancel(task, { userId: 'ann' }))));
     await house.flushed();
     expect(house.overlay.get(old[0]!.id)).toBeUndefined();
-    const asked = jest.spyOn(house.get<TaskStore>(TASK_STORE), 'findByIds');
+    const asked = jest.spyOn(house.parts.store, 'findByIds');
     const tasks = await many(items.map((item) => ({ ...item, keyReuse: 'ended' as const })));
     expect(new Set([...old, ...tasks].map(({ id }) => id)).size).toBe(100);
     expect(asked.mock.calls.flatMap(([ids]) => ids).length).toBeGreaterThanOrEqual(50);

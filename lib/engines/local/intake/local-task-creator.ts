@@ -1,6 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
-import { FACT_PORT, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
 import type { FactOutcome, FactPort, FactsOutcome } from '../../../contracts/fact-port.interface.js';
 import { taskId } from '../../../contracts/ids.js';
 import type { Submission } from '../../../contracts/submission.interface.js';
@@ -20,11 +18,10 @@ import { ManyCreation } from './many-creation.service.js';
 import { TaskCreation } from './task-creation.service.js';
 
 /** From a submission to a durable task: find the key, admit, append, hand over. What one process knows of all submits is in its memory. */
-@Injectable()
 export class LocalTaskCreator implements TaskCreator {
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(FACT_PORT) private readonly facts: FactPort,
+    private readonly options: TaskflowOptions,
+    private readonly facts: FactPort,
     private readonly creation: TaskCreation,
     private readonly many: ManyCreation,
     private readonly keys: KeyReservations,

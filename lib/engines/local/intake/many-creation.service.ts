@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT } from '../../../config/taskflow.tokens.js';
 import type { FactDraft, FactPort } from '../../../contracts/fact-port.interface.js';
 import { taskId } from '../../../contracts/ids.js';
 import type { Submission } from '../../../contracts/submission.interface.js';
@@ -32,10 +30,9 @@ interface Place {
 }
 
 /** Many submissions of one handler as one: durable together, admitted all or none. */
-@Injectable()
 export class ManyCreation {
   constructor(
-    @Inject(FACT_PORT) private readonly facts: FactPort,
+    private readonly facts: FactPort,
     private readonly creation: TaskCreation,
     private readonly keys: KeyReservations,
     private readonly guard: GuardService,

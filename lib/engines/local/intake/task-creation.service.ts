@@ -1,6 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, ID_SOURCE, TELEMETRY } from '../../../config/taskflow.tokens.js';
 import type { Clock, IdSource } from '../../../contracts/clock.interface.js';
 import type { FactDraft, FactPort } from '../../../contracts/fact-port.interface.js';
 import { taskId } from '../../../contracts/ids.js';
@@ -19,7 +17,6 @@ import { LocalWorkFeed } from '../queue/local-work-feed.js';
 const EXPECT_CREATED = Object.freeze({ status: ['created'] as const });
 
 /** What one creation and many have in common: from a submission to drafts, from a durable task to the queue, and the end of it all. */
-@Injectable()
 export class TaskCreation {
   /** Aborts when nothing new is created any more, but by running tasks. */
   readonly stopping = new AbortController();
@@ -29,10 +26,10 @@ export class TaskCreation {
   private readonly entries = new CreatedEntries();
 
   constructor(
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(ID_SOURCE) private readonly ids: IdSource,
-    @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly clock: Clock,
+    private readonly ids: IdSource,
+    private readonly facts: FactPort,
+    private readonly telemetry: Telemetry,
     private readonly work: LocalWorkFeed,
   ) {
     // Everyone who waits for a slot listens; a crowd of them is no leak.

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { TASK_STORE } from '../../../config/taskflow.tokens.js';
 import type { TaskStore } from '../../../contracts/task-store.interface.js';
 import { comparePositions, matches, positionOf } from '../../../domain/task-query.js';
 import type { TaskState } from '../../../domain/task-state.js';
@@ -12,11 +10,10 @@ const MAX_BATCH = 256;
 const MAX_RACES = 10;
 
 /** How many dead letters there are, and where one of them stands: rows with the overlay laid over them. */
-@Injectable()
 export class DeadLetterCensus {
   constructor(
-    @Inject(Overlay) private readonly overlay: Overlay,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
+    private readonly overlay: Overlay,
+    private readonly store: TaskStore,
   ) {}
 
   /** Those that died at or after `deadLetteredSince`; `atMost` when there are more. @throws RepositoryError when the database did not answer. */

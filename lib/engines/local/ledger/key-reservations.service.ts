@@ -1,4 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { nextKeyBase, type TaskState } from '../../../domain/task-state.js';
 import { ValidationError } from '../../../errors/request.errors.js';
 import { Deferred } from '../../../primitives/deferred.js';
@@ -26,13 +25,12 @@ type Outcome = { readonly existing: TaskState } | { readonly error: unknown } | 
  * One task per key. Submits that come while another one holds the reservation of their key wait for that one, and share what it meets: a
  * task that was found or created, or the error. Were each to try anew, the n-th would wait n times as long as the database takes to fail.
  */
-@Injectable()
 export class KeyReservations {
   private readonly reserved = new Map<string, Promise<Outcome>>();
 
   constructor(
-    @Inject(Overlay) private readonly overlay: Overlay,
-    @Inject(TaskReader) private readonly reader: TaskReader,
+    private readonly overlay: Overlay,
+    private readonly reader: TaskReader,
   ) {}
 
   /**

@@ -1,4 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { CommittedFrame, EntryAddress, FrameSink } from '../../../contracts/event-log.interface.js';
 import type { CancelRequest, FactDraft, FactOutcome, FactPort, FactsOutcome } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
@@ -19,15 +18,14 @@ import { TaskReader } from './task-reader.service.js';
  * The fact port of one machine: its log decides. Each append is checked against the newest fold of its task, entries on their way
  * included, in the same turn in which it is queued; so the loser of a race is refused here, whoever it is.
  */
-@Injectable()
 export class Ledger implements FactPort, FrameSink<FactGroup> {
   private readonly committedListeners: ((facts: readonly CommittedFact[]) => void)[] = [];
   private readonly haltListeners: ((reason: Error) => void)[] = [];
 
   constructor(
-    @Inject(EventLogService) private readonly log: EventLogService,
-    @Inject(Overlay) private readonly overlay: Overlay,
-    @Inject(TaskReader) private readonly reader: TaskReader,
+    private readonly log: EventLogService,
+    private readonly overlay: Overlay,
+    private readonly reader: TaskReader,
   ) {}
 
   onCommitted(listener: (facts: readonly CommittedFact[]) => void): void {

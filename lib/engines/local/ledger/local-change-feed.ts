@@ -1,6 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
-import { CLOCK, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
 import type { ChangeFeed, TaskWatch } from '../../../contracts/change-feed.interface.js';
 import type { Clock, Timer } from '../../../contracts/clock.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
@@ -16,15 +14,14 @@ const PAGE_ENTRIES = 100;
 const AT_HOME: TaskWatch = Object.freeze({ isExact: true, close: () => undefined });
 
 /** Facts of this log as they are made; of another process's log, as its flush brings them into the database that both use. */
-@Injectable()
 export class LocalChangeFeed implements ChangeFeed {
   private readonly listeners: Listener[] = [];
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(Ledger) private readonly ledger: Ledger,
-    @Inject(TaskReader) private readonly reader: TaskReader,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
+    private readonly ledger: Ledger,
+    private readonly reader: TaskReader,
   ) {}
 
   onCommitted(listener: Listener): void {

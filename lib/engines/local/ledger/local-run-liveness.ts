@@ -1,17 +1,14 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { FACT_PORT } from '../../../config/taskflow.tokens.js';
 import type { FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { LiveRun, RunLiveness } from '../../../contracts/run-liveness.interface.js';
 
 /** A heartbeat entry for each run. Those of one call share a frame; nobody waits for it, and one that is refused is dropped. */
-@Injectable()
 export class LocalRunLiveness implements RunLiveness {
   dropped = 0;
   /** Heartbeats on their way: a log that does not answer must not gather one more per run and interval. */
   private readonly beating = new Set<TaskId>();
 
-  constructor(@Inject(FACT_PORT) private readonly facts: FactPort) {}
+  constructor(private readonly facts: FactPort) {}
 
   beat(runs: Iterable<LiveRun>): void {
     for (const run of runs) if (!this.beating.has(run.taskId)) this.write(run);

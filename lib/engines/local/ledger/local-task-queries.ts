@@ -1,4 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { StoredEntry } from '../../../contracts/task-history.interface.js';
 import type { TaskPage, TaskQueries, TaskQuery } from '../../../contracts/task-queries.interface.js';
@@ -9,12 +8,11 @@ import { TaskList } from './task-list.service.js';
 import { TaskReader } from './task-reader.service.js';
 
 /** Answers from rows with the overlay laid over them: one task by the reader, pages by the list, counts by the census. */
-@Injectable()
 export class LocalTaskQueries implements TaskQueries {
   constructor(
-    @Inject(TaskReader) private readonly reader: TaskReader,
-    @Inject(TaskList) private readonly tasks: TaskList,
-    @Inject(DeadLetterCensus) private readonly census: DeadLetterCensus,
+    private readonly reader: TaskReader,
+    private readonly tasks: TaskList,
+    private readonly census: DeadLetterCensus,
   ) {}
 
   find(id: TaskId, owner?: Owner): Promise<TaskState | null> {

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { TASK_STORE } from '../../../config/taskflow.tokens.js';
 import type { ScannedFrame } from '../../../contracts/event-log.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { LogEntry } from '../../../contracts/log-entry.interface.js';
@@ -27,16 +25,15 @@ interface Located {
  * it is where the projector sets such a task aside. Without a database all that
  * is retained is folded, and tasks whose `created` is no longer in the log wait for the first successful read.
  */
-@Injectable()
 export class TailRestore {
   /** Entries of tasks whose row must be read first. */
   private readonly orphans = new Map<string, Located[]>();
 
   constructor(
-    @Inject(EventLogService) private readonly log: EventLogService,
-    @Inject(Overlay) private readonly overlay: Overlay,
-    @Inject(TaskReader) private readonly reader: TaskReader,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
+    private readonly log: EventLogService,
+    private readonly overlay: Overlay,
+    private readonly reader: TaskReader,
+    private readonly store: TaskStore,
   ) {}
 
   /** @param fromSeq first log sequence that the database may not have. Entries before it change nothing. */

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { TASK_STORE } from '../../../config/taskflow.tokens.js';
 import type { TaskPage, TaskPosition, TaskQuery } from '../../../contracts/task-queries.interface.js';
 import type { TaskStore } from '../../../contracts/task-store.interface.js';
 import { comparePositions, matches, positionOf } from '../../../domain/task-query.js';
@@ -8,12 +6,11 @@ import { Overlay } from './overlay.js';
 import { TaskReader } from './task-reader.service.js';
 
 /** Pages over rows with the overlay laid over them: what is not flushed yet is listed too, as it is now. */
-@Injectable()
 export class TaskList {
   constructor(
-    @Inject(Overlay) private readonly overlay: Overlay,
-    @Inject(TaskReader) private readonly reader: TaskReader,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
+    private readonly overlay: Overlay,
+    private readonly reader: TaskReader,
+    private readonly store: TaskStore,
   ) {}
 
   /** @throws RepositoryError when the database did not answer, or cannot list. */

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { TASK_STORE } from '../../../config/taskflow.tokens.js';
 import type { FactDraft } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { LogEntry } from '../../../contracts/log-entry.interface.js';
@@ -26,7 +24,6 @@ const MAX_SUCCESSORS = 10_000;
 /**
  * What is known of tasks: the overlay first, then the database. "No such task" is said only after both were read.
  */
-@Injectable()
 export class TaskReader implements TaskHistory {
   readonly inputs: InputReader;
   private readonly rows: BatchedLookup<TaskState>;
@@ -37,9 +34,9 @@ export class TaskReader implements TaskHistory {
   private readonly loading = new Map<string, Promise<TaskHead | null>>();
 
   constructor(
-    @Inject(EventLogService) private readonly log: EventLogService,
-    @Inject(Overlay) private readonly overlay: Overlay,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
+    private readonly log: EventLogService,
+    private readonly overlay: Overlay,
+    private readonly store: TaskStore,
   ) {
     this.rows = new BatchedLookup((ids) => this.store.findByIds(ids), MAX_BATCH);
     this.inputs = new InputReader(log, overlay, (id) => this.rowIfReadable(id));

@@ -1,14 +1,12 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { LOGGER } from '../../../config/taskflow.tokens.js';
+import type { LoggerService } from '@nestjs/common';
 import { DatabaseOutage } from '../storage/database-outage.service.js';
 import type { FlushNotice, LostWorker } from './flush-notice.js';
 import { failureReason } from './failure-reason.js';
 
 /** What flushing tells its operator: changes only, one line each, without user ids, keys and payloads. */
-@Injectable()
 export class FlushLogger {
   constructor(
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly logger: LoggerService,
     private readonly outage: DatabaseOutage,
   ) {}
 

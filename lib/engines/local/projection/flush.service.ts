@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, TASK_STORE, TASKFLOW_OPTIONS, TELEMETRY } from '../../../config/taskflow.tokens.js';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { OpenedLog, Watermark } from '../../../contracts/event-log.interface.js';
@@ -22,7 +20,6 @@ export type FlushStats = TaskSystemStats['flush'];
  * Carries the log into the database, and tells when it got there. The work is done by a child process, or inline where
  * the storage cannot cross to one; the log may let go of an entry only after it was reported here.
  */
-@Injectable()
 export class FlushService {
   private haltError: Error | undefined;
   private flusher: Flusher | undefined;
@@ -42,11 +39,11 @@ export class FlushService {
   private isCompared = false;
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
     private readonly eventLog: EventLogService,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly store: TaskStore,
+    private readonly telemetry: Telemetry,
     private readonly flushers: FlusherFactory,
     private readonly logger: FlushLogger,
   ) {

@@ -1,6 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock, IdSource } from '../../../contracts/clock.interface.js';
 import type { OpenedLog } from '../../../contracts/event-log.interface.js';
@@ -23,13 +21,12 @@ import { WORKER_FILE } from './worker-file.cjs';
 import { WorkerSupervisor } from './worker-supervisor.js';
 
 /** Decides where the flush loop of a log runs: in a worker process, or inline where the storage cannot cross to one. */
-@Injectable()
 export class FlusherFactory {
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(ID_SOURCE) private readonly ids: IdSource,
-    @Inject(LOG_FILE_SYSTEM) private readonly fs: LogFileSystem,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
+    private readonly ids: IdSource,
+    private readonly fs: LogFileSystem,
     private readonly logger: FlushLogger,
   ) {}
 

@@ -1,6 +1,5 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
+import type { LoggerService } from '@nestjs/common';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
-import { CLOCK, LOGGER, RESIDENT_FACTS, TASK_QUERIES, TASKFLOW_OPTIONS, TELEMETRY, WORK_SOURCE } from '../../../config/taskflow.tokens.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { TaskEvent } from '../../../contracts/task-event.interface.js';
@@ -16,19 +15,18 @@ import type { WorkSource } from './work-source.interface.js';
 const NO_EVENTS: readonly TaskEvent[] = Object.freeze([]);
 
 /** The work of one machine: a fair queue in memory, whose tasks start by an entry in the log. */
-@Injectable()
 export class LocalWorkFeed implements WorkFeed {
   private dispatcher: Dispatcher | undefined;
   private taker: WorkTaker | undefined;
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: { readonly executor: Pick<TaskflowOptions['executor'], 'tickIntervalMs'> },
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(LOGGER) private readonly logger: LoggerService,
-    @Inject(RESIDENT_FACTS) private readonly facts: ResidentFacts,
-    @Inject(TASK_QUERIES) private readonly history: TaskHistory,
-    @Inject(WORK_SOURCE) private readonly source: WorkSource,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly options: { readonly executor: Pick<TaskflowOptions['executor'], 'tickIntervalMs'> },
+    private readonly clock: Clock,
+    private readonly logger: LoggerService,
+    private readonly facts: ResidentFacts,
+    private readonly history: TaskHistory,
+    private readonly source: WorkSource,
+    private readonly telemetry: Telemetry,
   ) {
     // What was cancelled before it ran waits no longer, whoever cancelled it.
     facts.onCommitted((made) => {

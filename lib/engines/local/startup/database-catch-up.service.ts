@@ -1,5 +1,4 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { CLOCK, LOGGER } from '../../../config/taskflow.tokens.js';
+import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { OpenedLog } from '../../../contracts/event-log.interface.js';
 import type { FlushCursor } from '../../../contracts/task-store.interface.js';
@@ -24,7 +23,6 @@ const PATIENCE_MS = 15_000;
 const STOP_MS = 5_000;
 
 /** What only the database knows, taken up at the start, or as soon as the database answers: the log's place in it, running tasks, waiting ones. */
-@Injectable()
 export class DatabaseCatchUp {
   private readonly loop: InterruptibleLoop;
   /** Steps that are done. */
@@ -36,8 +34,8 @@ export class DatabaseCatchUp {
   private recovering: Promise<void> | undefined;
 
   constructor(
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly clock: Clock,
+    private readonly logger: LoggerService,
     private readonly readiness: Readiness,
     private readonly eventLog: EventLogService,
     private readonly overlay: Overlay,

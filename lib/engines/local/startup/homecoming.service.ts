@@ -1,5 +1,4 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { CLOCK, LOGGER, TASKFLOW_OPTIONS, TASK_STORE } from '../../../config/taskflow.tokens.js';
+import type { LoggerService } from '@nestjs/common';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { OpenedLog } from '../../../contracts/event-log.interface.js';
@@ -11,15 +10,14 @@ import { HEARING_MS, isGone, silentAmong } from './signs-of-life.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
 /** Log and database meet: do they belong together, and does somebody's unfinished work wait for a log that is gone? */
-@Injectable()
 export class Homecoming {
   private isStopped = false;
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
+    private readonly store: TaskStore,
+    private readonly logger: LoggerService,
     private readonly log: EventLogService,
   ) {}
 

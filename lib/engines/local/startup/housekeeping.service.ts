@@ -1,55 +1,40 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { CLOCK, LOGGER, TASKFLOW_OPTIONS, TELEMETRY } from '../../../config/taskflow.tokens.js';
+import type { LoggerService } from '@nestjs/common';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
-import type { Telemetry } from '../../../contracts/telemetry.interface.js';
 import { InterruptibleLoop } from '../../../primitives/interruptible-loop.js';
-import { DeadLetterCount } from '../../../dead-letters/dead-letter-count.service.js';
-import { DeadLetterService } from '../../../dead-letters/dead-letter.service.js';
 import { Homecoming } from './homecoming.service.js';
 import { RetentionService } from './retention.service.js';
 import { BEAT_MS } from './signs-of-life.js';
 import { StaleScan } from './stale-scan.service.js';
 
-/** The slow loops: signs of life, stale tasks of others, the size of the dead-letter queue, retention. */
-@Injectable()
+/** The slow loops: signs of life, stale tasks of others, retention. */
 export class Housekeeping {
   private readonly loops: InterruptibleLoop[];
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) options: TaskflowOptions,
-    @Inject(CLOCK) clock: Clock,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    options: TaskflowOptions,
+    clock: Clock,
+    private readonly logger: LoggerService,
     private readonly homecoming: Homecoming,
     private readonly stale: StaleScan,
     private readonly retention: RetentionService,
-    private readonly deadLetters: DeadLetterService,
-    private readonly deadLetterCount: DeadLetterCount,
   ) {
     const loop = (name: string, intervalMs: number, turn: () => Promise<void>): InterruptibleLoop =>
       new InterruptibleLoop(clock, { intervalMs, turn, onError: (error) => this.report(name, error) });
     this.loops = [
       loop('A sign of life', BEAT_MS, () => this.homecoming.beat()),
-      loop('Scan', options.recovery.scanIntervalMs, () => this.scan()),
+      loop('Scan', options.recovery.scanIntervalMs, () => this.stale.scan()),
       loop('Retention', options.retention.sweepIntervalMs, async () => void (await this.retention.sweep())),
     ];
   }
 
   start(): void {
-    this.telemetry.gauge('taskflow.dlq.size', () => this.deadLetterCount.size);
-    this.deadLetterCount.start();
     for (const loop of this.loops) loop.start();
     this.loops[1]!.wake(); // what there is to count is there already
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.loops.map((loop) => loop.stop()));
-  }
-
-  private async scan(): Promise<void> {
-    await this.stale.scan();
-    await this.deadLetterCount.recount(() => this.deadLetters.size());
   }
 
   /** The next turn tries again; a database that is away is told of by the flush already. */

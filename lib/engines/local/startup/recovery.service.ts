@@ -1,5 +1,4 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { FACT_PORT, LOGGER, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../../../config/taskflow.tokens.js';
+import type { LoggerService } from '@nestjs/common';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { FactPort } from '../../../contracts/fact-port.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
@@ -19,7 +18,6 @@ const PAGE = 500;
  * What the last process of this log left behind: running tasks go back to the queue at once, marked as crashed; waiting ones queue up.
  * It never calls a handler: recovered tasks run as all others do, under slots, fences and timeouts.
  */
-@Injectable()
 export class RecoveryService {
   private recoveredCount = 0;
   private failedCount = 0;
@@ -27,14 +25,14 @@ export class RecoveryService {
   private stopped = false;
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly options: TaskflowOptions,
+    private readonly facts: FactPort,
+    private readonly store: TaskStore,
+    private readonly telemetry: Telemetry,
     private readonly log: EventLogService,
     private readonly overlay: Overlay,
     private readonly work: LocalWorkFeed,
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly logger: LoggerService,
   ) {}
 
   /** Tasks put back since the start. */

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, FACT_PORT, TASKFLOW_OPTIONS, TASK_STORE } from '../../../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { FactPort } from '../../../contracts/fact-port.interface.js';
@@ -17,15 +15,14 @@ export const MAX_PER_SWEEP = 10_000;
  * which tasks grow old is the wall clock of the start, and from there on the monotonic one where that is behind: a clock that is set
  * forward while the process runs prunes nothing before its time.
  */
-@Injectable()
 export class RetentionService {
   private readonly startedAt: { readonly wall: number; readonly monotonic: number };
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(FACT_PORT) private readonly facts: FactPort,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
+    private readonly facts: FactPort,
+    private readonly store: TaskStore,
     private readonly log: EventLogService,
   ) {
     this.startedAt = { wall: clock.now(), monotonic: clock.monotonic() };

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, TASKFLOW_OPTIONS, TASK_STORE, TELEMETRY } from '../../../config/taskflow.tokens.js';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { TaskStore } from '../../../contracts/task-store.interface.js';
@@ -15,15 +13,14 @@ export interface StaleTask {
 }
 
 /** Looks for running tasks of other homes that show no sign of life. It reports; it runs none: only their own log may append for them. */
-@Injectable()
 export class StaleScan {
   private found: readonly StaleTask[] = [];
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(TASK_STORE) private readonly store: TaskStore,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
+    private readonly store: TaskStore,
+    private readonly telemetry: Telemetry,
     private readonly log: EventLogService,
   ) {}
 

@@ -1,11 +1,9 @@
 import { resolve } from 'node:path';
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
+import type { LoggerService } from '@nestjs/common';
 import { doubts } from '../../../config/option-doubts.js';
 import { TaskflowOptions } from '../../../config/taskflow.options.js';
-import { LOGGER, TASKFLOW_OPTIONS, WORK_FEED } from '../../../config/taskflow.tokens.js';
 import type { WorkFeed } from '../../../contracts/work-feed.interface.js';
 import { EventLogCorruptError } from '../../../errors/storage.errors.js';
-import { HandlerRegistry } from '../../../handlers/handler-registry.js';
 import { databaseTarget, describeTarget } from '../../../repository/database-target.js';
 import { EventLogService } from '../wal/event-log.service.js';
 import { RecoveryService } from './recovery.service.js';
@@ -14,17 +12,14 @@ import { RecoveryService } from './recovery.service.js';
 const NAMES_SHOWN = 20;
 
 /** What a start has to say to whoever reads its log. */
-@Injectable()
 export class StartNotices {
-  private hasWarned = false;
-
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly options: TaskflowOptions,
+    private readonly logger: LoggerService,
     private readonly eventLog: EventLogService,
-    private readonly handlers: HandlerRegistry,
+    private readonly handlers: { names(): readonly string[] },
     private readonly recovery: RecoveryService,
-    @Inject(WORK_FEED) private readonly work: WorkFeed,
+    private readonly work: WorkFeed,
   ) {}
 
   /** Before the log is opened. */
@@ -73,15 +68,6 @@ export class StartNotices {
     const { repository } = this.options;
     if (repository.type !== 'custom') return describeTarget(databaseTarget(repository));
     return `a repository of yours (${(repository.repository as object | undefined)?.constructor?.name ?? 'unnamed'})`;
-  }
-
-  /** Whoever waits for a task's end in a hook of the start may keep the start from coming to its end. */
-  awaitedEarly(): void {
-    if (this.hasWarned) return;
-    this.hasWarned = true;
-    this.logger.warn(
-      "A result was asked for before the application is up. Tasks run when every provider's onApplicationBootstrap is over: do not await a result in a hook or a factory.",
-    );
   }
 }
 

@@ -1,5 +1,4 @@
-import { Inject, Injectable, type LoggerService } from '@nestjs/common';
-import { CLOCK, LOGGER } from '../../../config/taskflow.tokens.js';
+import type { LoggerService } from '@nestjs/common';
 import type { Clock, Timer } from '../../../contracts/clock.interface.js';
 
 /** Who misses the database: the start, those who read, the flush. */
@@ -8,7 +7,6 @@ export type OutageSign = 'start' | 'reads' | 'flush';
 const REMINDER_MS = 60_000;
 
 /** One outage is one story in the log, whoever notices it: a warning when it begins, one a minute while it lasts, a line when it is over. */
-@Injectable()
 export class DatabaseOutage {
   private readonly signs = new Set<OutageSign>();
   private reason = '';
@@ -17,8 +15,8 @@ export class DatabaseOutage {
   private timer: Timer | undefined;
 
   constructor(
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(LOGGER) private readonly logger: LoggerService,
+    private readonly clock: Clock,
+    private readonly logger: LoggerService,
   ) {}
 
   /** @param reason without values of rows. */

@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { CLOCK, ID_SOURCE, LOG_FILE_SYSTEM, TASKFLOW_OPTIONS } from '../../../config/taskflow.tokens.js';
 import type { TaskflowOptions } from '../../../config/taskflow.options.js';
 import type { Clock, IdSource } from '../../../contracts/clock.interface.js';
 import type {
@@ -22,7 +20,6 @@ import type { WhileHeld } from './log-tenure.js';
 import { openLog, type RunningLog } from './running-log.js';
 
 /** The write-ahead log: the only place where a fact is made. */
-@Injectable()
 export class EventLogService implements EventLogPort {
   private readonly listeners = new LogListeners();
   private log: RunningLog | undefined;
@@ -31,10 +28,10 @@ export class EventLogService implements EventLogPort {
   private isGivenUp = false;
 
   constructor(
-    @Inject(TASKFLOW_OPTIONS) private readonly options: TaskflowOptions,
-    @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(ID_SOURCE) private readonly ids: IdSource,
-    @Inject(LOG_FILE_SYSTEM) private readonly fs: LogFileSystem,
+    private readonly options: TaskflowOptions,
+    private readonly clock: Clock,
+    private readonly ids: IdSource,
+    private readonly fs: LogFileSystem,
   ) {}
 
   get state(): EventLogState {
