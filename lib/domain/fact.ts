@@ -4,7 +4,7 @@ import type { TaskId } from '../contracts/ids.js';
 import type { EntryData } from '../contracts/log-entry.interface.js';
 import type { EntryType } from '../contracts/task-event.interface.js';
 import type { StoredEntry } from '../contracts/task-history.interface.js';
-import { isControl } from './fold.js';
+import { isControl } from './entry-types.js';
 import type { FoldableEntry } from './task-state.js';
 import { admits, advance, type PendingHead } from './transition.js';
 

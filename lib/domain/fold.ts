@@ -1,15 +1,9 @@
 import type { EntryData } from '../contracts/log-entry.interface.js';
-import type { EntryType } from '../contracts/task-event.interface.js';
 import type { TaskErrorInfo } from '../contracts/task.interface.js';
+import { isControl } from './entry-types.js';
 import { FreshTask } from './fresh-task.js';
 import { storableText } from './text-rules.js';
 import { changed, copyOf, type CreatedData, type FoldableEntry, type TaskState, type Writable } from './task-state.js';
-
-const CONTROL: ReadonlySet<EntryType> = new Set<EntryType>(['heartbeat', 'cancel', 'pruned', 'dlq-removed', 'adopted', 'gap']);
-const TERMINAL: ReadonlySet<EntryType> = new Set<EntryType>(['complete', 'error', 'cancelled']);
-
-export const isControl = (type: EntryType): boolean => CONTROL.has(type);
-export const isTerminal = (type: EntryType): boolean => TERMINAL.has(type);
 
 /** An entry that no replay can explain: there is a hole before it. */
 export class FoldGapError extends Error {

@@ -1,6 +1,7 @@
 import type { FactDraft } from '../contracts/fact-port.interface.js';
 import type { EntryData } from '../contracts/log-entry.interface.js';
-import { cancelDataOf, isControl, supersededByOf } from './fold.js';
+import { isControl } from './entry-types.js';
+import { cancelDataOf, supersededByOf } from './fold.js';
 import type { TaskStatus } from '../contracts/task.interface.js';
 import { isEnded, type TaskState } from './task-state.js';
 

@@ -1,7 +1,7 @@
 import type { TaskId } from '../contracts/ids.js';
 import type { TaskWatch } from '../contracts/change-feed.interface.js';
 import type { CommittedFact, TaskHistory } from '../contracts/task-history.interface.js';
-import { isTerminal } from '../domain/fold.js';
+import { isTerminal } from '../domain/entry-types.js';
 import { isEnded, type TaskState } from '../domain/task-state.js';
 import { NotFoundError } from '../errors/request.errors.js';
 import { EntryRing } from './entry-ring.js';

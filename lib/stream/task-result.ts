@@ -1,6 +1,6 @@
 import type { StoredEntry, TaskHistory } from '../contracts/task-history.interface.js';
 import type { TaskErrorInfo } from '../contracts/task.interface.js';
-import { isTerminal } from '../domain/fold.js';
+import { isTerminal } from '../domain/entry-types.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
 import { changed, isEnded, type TaskState } from '../domain/task-state.js';
 import { ShuttingDownError } from '../errors/admission.errors.js';

@@ -2,7 +2,7 @@ import type { IdempotencyKey, TaskId } from '../../contracts/ids.js';
 import type { StoredEvent } from '../../contracts/task-event.interface.js';
 import type { EventLogEntry, TaskRepository } from '../../contracts/task-repository.interface.js';
 import type { Task } from '../../contracts/task.interface.js';
-import { isControl } from '../../domain/fold.js';
+import { isControl } from '../../domain/entry-types.js';
 import { applyEntry, toStoredEvent } from '../../domain/task-snapshot.js';
 
 /** A repository in memory: the eight members. */

@@ -1,6 +1,6 @@
 import type { StoredEvent, TaskEvent } from '../../../lib/contracts/task-event.interface.js';
 import type { Task } from '../../../lib/contracts/task.interface.js';
-import { isTerminal } from '../../../lib/domain/fold.js';
+import { isTerminal } from '../../../lib/domain/entry-types.js';
 import type { Submit } from './steps.js';
 
 /** Times of this size lie this far apart in a double: a sum of two of them may be off by one step. */

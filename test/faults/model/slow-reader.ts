@@ -1,5 +1,5 @@
 import type { StoredEvent, TaskEvent } from '../../../lib/contracts/task-event.interface.js';
-import { isTerminal } from '../../../lib/domain/fold.js';
+import { isTerminal } from '../../../lib/domain/entry-types.js';
 import type { Known } from './account.js';
 
 /** A subscriber that reads when it likes. However long it waited: the next event is the one after its last. */

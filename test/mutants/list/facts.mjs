@@ -223,8 +223,8 @@ export const FACT_MUTANTS = [
     id: 'heartbeats-past-the-bound',
     promise: 'P9',
     breaks: 'Heartbeats are written past `maxUnflushedBytes`.',
-    file: 'lib/engines/local/wal/group-committer.ts',
-    edits: [["'progress', 'custom', 'heartbeat']", "'progress', 'custom']"]],
+    file: 'lib/domain/entry-types.ts',
+    edits: [["heartbeat: { is: 'control', bulk: true }", "heartbeat: { is: 'control' }"]],
     test: [
       'test/unit/system/bounded-log.spec.ts',
       'grows to its bound and no further while tasks run, whose signs of life go on when the database is back',

@@ -6,7 +6,8 @@ import type { FrameSink, LogDraft, OpenedLog } from '../../../lib/contracts/even
 import { taskId } from '../../../lib/contracts/ids.js';
 import type { LogEntry } from '../../../lib/contracts/log-entry.interface.js';
 import type { FlushCursor, TaskStore } from '../../../lib/contracts/task-store.interface.js';
-import { fold, isControl } from '../../../lib/domain/fold.js';
+import { isControl } from '../../../lib/domain/entry-types.js';
+import { fold } from '../../../lib/domain/fold.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
 import { LogCursorFile } from '../../../lib/engines/local/wal/cursor-file.js';
 import { EventLogService } from '../../../lib/engines/local/wal/event-log.service.js';

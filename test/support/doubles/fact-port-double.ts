@@ -2,7 +2,8 @@ import type { CancelRequest, FactDraft, FactOutcome, FactsOutcome } from '../../
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import type { ResidentFacts } from '../../../lib/engines/local/queue/resident-facts.interface.js';
 import type { CommittedFact, StoredEntry, TaskHistory } from '../../../lib/contracts/task-history.interface.js';
-import { fold, isControl } from '../../../lib/domain/fold.js';
+import { isBulk as isBulkType, isControl } from '../../../lib/domain/entry-types.js';
+import { fold } from '../../../lib/domain/fold.js';
 import type { TaskState } from '../../../lib/domain/task-state.js';
 import { EventLogError, EventLogFullError } from '../../../lib/errors/storage.errors.js';
 import { Deferred } from '../../../lib/primitives/deferred.js';
@@ -16,7 +17,6 @@ interface Refusal {
   left: number;
   readonly error: Error;
 }
-const BULK = new Set(['created', 'progress', 'custom']);
 const ENDS_A_RUN = new Set(['complete', 'error', 'retry', 'recovered']);
 const FULL_STATES = { none: [], bulk: ['bulk'], all: ['bulk', 'lifecycle'] } as const;
 
@@ -51,7 +51,7 @@ export class FactPortDouble implements ResidentFacts {
       if (!admits(next, draft)) return { kind: 'stale', task: this.durable.get(id) ?? null };
       next = this.next(next, draft);
     }
-    const isBulk = drafts.some((draft) => BULK.has(draft.type));
+    const isBulk = drafts.some((draft) => isBulkType(draft.type));
     if (this.full === 'all' || (this.full === 'bulk' && isBulk)) {
       this.refused += 1;
       throw new EventLogFullError('full');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { TaskId } from '../../../lib/contracts/ids.js';
 import type { TaskContext } from '../../../lib/contracts/task-handler.interface.js';
-import { isTerminal } from '../../../lib/domain/fold.js';
+import { isTerminal } from '../../../lib/domain/entry-types.js';
 import { isEnded } from '../../../lib/domain/task-state.js';
 import { NonRetryableError } from '../../../lib/errors/execution.errors.js';
 import { FairQueue } from '../../../lib/engines/local/queue/fair-queue.js';

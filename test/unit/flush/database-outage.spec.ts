@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { DatabaseOutage } from '../../../lib/engines/local/storage/database-outage.service.js';
-import { SegmentRetention } from '../../../lib/engines/local/projection/segment-retention.js';
+import { RetentionRequests } from '../../../lib/engines/local/projection/retention-requests.js';
 import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 function setUp() {
@@ -56,7 +56,7 @@ describe('The deletion of old segments', () => {
   it('that comes due while another one runs is made up when that one ends', async () => {
     const ends: (() => void)[] = [];
     const log = { retain: () => new Promise<void>((resolve) => ends.push(resolve)) };
-    const retention = new SegmentRetention('log', log, { confirmedCursor: async () => null }, () => undefined);
+    const retention = new RetentionRequests('log', log, { confirmedCursor: async () => null }, () => undefined);
     retention.wroteIn(1);
     retention.applied(0);
     retention.wroteIn(10);
@@ -79,7 +79,7 @@ describe('The deletion of old segments', () => {
         throw new Error('away');
       },
     };
-    const retention = new SegmentRetention('log', log, { confirmedCursor: async () => null }, (error) => told.push(error));
+    const retention = new RetentionRequests('log', log, { confirmedCursor: async () => null }, (error) => told.push(error));
     retention.wroteIn(1);
     for (let seq = 0; seq < 5; seq++) {
       retention.applied(seq);

@@ -3,7 +3,7 @@ import { RepositoryError } from '../../../lib/errors/storage.errors.js';
 import { AppliedWaiters } from '../../../lib/engines/local/projection/applied-waiters.js';
 import { checkCursor } from '../../../lib/engines/local/projection/cursor-check.js';
 import { FlushLag } from '../../../lib/engines/local/projection/flush-lag.js';
-import { SegmentRetention } from '../../../lib/engines/local/projection/segment-retention.js';
+import { RetentionRequests } from '../../../lib/engines/local/projection/retention-requests.js';
 import { FakeClock, settle } from '../../support/clock/fake-clock.js';
 
 describe('checkCursor', () => {
@@ -82,7 +82,7 @@ describe('FlushLag', () => {
   });
 });
 
-describe('SegmentRetention', () => {
+describe('RetentionRequests', () => {
   function setUp() {
     const asked: number[] = [];
     const errors: unknown[] = [];
@@ -95,7 +95,7 @@ describe('SegmentRetention', () => {
       },
     };
     const store = { confirmedCursor: async () => ({ logId: 'l', gen: 1, appliedSeq: stored, appliedCrc: '0', ownerGen: 1 }) };
-    const retention = new SegmentRetention('l', log, store, (error) => errors.push(error));
+    const retention = new RetentionRequests('l', log, store, (error) => errors.push(error));
     const applied = async (seq: number) => {
       stored = seq;
       retention.applied(seq);

@@ -10,7 +10,7 @@ import { FlushLag } from './flush-lag.js';
 import { FlushLogger } from './flush-logger.js';
 import type { BreakerState, Flusher, FlushListener } from './flusher.interface.js';
 import { FlusherFactory } from './flusher.factory.js';
-import { SegmentRetention } from './segment-retention.js';
+import { RetentionRequests } from './retention-requests.js';
 import { settleWithin } from '../../../primitives/settle-within.js';
 import { failpoint } from '../../../primitives/failpoint.js';
 
@@ -23,7 +23,7 @@ export type FlushStats = TaskSystemStats['flush'];
 export class FlushService {
   private haltError: Error | undefined;
   private flusher: Flusher | undefined;
-  private retention: SegmentRetention | undefined;
+  private retention: RetentionRequests | undefined;
   private readonly lag = new FlushLag();
   private readonly waiters: AppliedWaiters;
   private readonly appliedListeners: ((cursor: FlushCursor) => void)[] = [];
@@ -75,7 +75,7 @@ export class FlushService {
     this.isPositionKnown = from !== undefined;
     this.isCompared = this.isPositionKnown;
     this.appliedSeq = from?.appliedSeq ?? 0;
-    this.retention = new SegmentRetention(log.logId, this.eventLog, this.store, (error) => this.logger.notRetained(error));
+    this.retention = new RetentionRequests(log.logId, this.eventLog, this.store, (error) => this.logger.notRetained(error));
     const watermark = this.eventLog.watermark();
     this.retention.wroteIn(watermark.segment);
     this.telemetry.gauge('taskflow.flush.lag_ms', () => this.lag.lagMs(this.clock.monotonic()));

@@ -1,5 +1,6 @@
 import type { LogEntry } from '../../../contracts/log-entry.interface.js';
-import { fold, isControl } from '../../../domain/fold.js';
+import { isControl } from '../../../domain/entry-types.js';
+import { fold } from '../../../domain/fold.js';
 import { keyHash, scopedKey } from '../../../domain/task-key.js';
 import { isEnded, nextKeyBase, type TaskState } from '../../../domain/task-state.js';
 import { reasonOf } from '../../../repository/database-errors.js';

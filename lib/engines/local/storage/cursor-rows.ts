@@ -16,7 +16,7 @@ export async function readCursor(session: RowReader, logId: string, lock = false
 }
 
 /** @throws FencedWriterError, CursorMovedError. */
-export function checkCursor(stored: FlushCursor | null, batch: FlushBatch): void {
+export function requireUnmoved(stored: FlushCursor | null, batch: FlushBatch): void {
   const { logId, from, to } = batch;
   if (stored !== null && stored.ownerGen > to.ownerGen) throw new FencedWriterError(logId, to.ownerGen, stored.ownerGen);
   const moved =

@@ -2,7 +2,7 @@ import type { LogEntry } from '../../../contracts/log-entry.interface.js';
 import type { AppliedBatch, FlushBatch, FlushCursor, Projector } from '../../../contracts/task-store.interface.js';
 import { RepositoryError } from '../../../errors/storage.errors.js';
 import { BatchProjection, type Projection } from './batch-projection.js';
-import { checkCursor, moveCursor, readCursor } from './cursor-rows.js';
+import { requireUnmoved, moveCursor, readCursor } from './cursor-rows.js';
 import { isDataError, isTooSlow, reasonOf, unavailable } from '../../../repository/database-errors.js';
 import type { DatabaseConnection } from '../../../repository/database.connection.js';
 import { quarantinedTasks, writeDeadEntries } from './rejected/dead-entry-rows.js';
@@ -112,7 +112,7 @@ export class TypeOrmProjector implements Projector {
     entries: readonly LogEntry[],
     known: ReadonlyMap<string, string>,
   ): Promise<Outcome> {
-    checkCursor(await readCursor(session, batch.logId, true), batch);
+    requireUnmoved(await readCursor(session, batch.logId, true), batch);
     const poisoned = new Map(known);
     const ids = new Set(entries.map((entry) => entry.taskId as string));
     const followers = await quarantinedTasks(

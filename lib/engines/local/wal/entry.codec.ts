@@ -2,24 +2,8 @@ import type { LogDraft } from '../../../contracts/event-log.interface.js';
 import type { EntryData, LogEntry } from '../../../contracts/log-entry.interface.js';
 import type { TaskId } from '../../../contracts/ids.js';
 import type { EntryType } from '../../../contracts/task-event.interface.js';
+import { isEntryType } from '../../../domain/entry-types.js';
 
-const TYPES: Readonly<Record<EntryType, true>> = {
-  created: true,
-  start: true,
-  progress: true,
-  custom: true,
-  retry: true,
-  recovered: true,
-  complete: true,
-  error: true,
-  cancelled: true,
-  heartbeat: true,
-  cancel: true,
-  pruned: true,
-  'dlq-removed': true,
-  adopted: true,
-  gap: true,
-};
 const NEWLINE = 10;
 const CLOSING_BRACE = 125;
 /** `{"s":<16>,"e":"<11>"` fits. */
@@ -111,8 +95,7 @@ export function bodyFault(body: Buffer, firstSeq: number, count: number): string
     const prefix = `{"s":${seq},"e":"`;
     if (!head.startsWith(prefix)) return `entry ${seq} is not where it should be`;
     const type = head.slice(prefix.length, head.indexOf('"', prefix.length));
-    if (!Object.hasOwn(TYPES, type))
-      return `entry ${seq} is of type "${type}", which this release does not know: install the release that wrote it`;
+    if (!isEntryType(type)) return `entry ${seq} is of type "${type}", which this release does not know: install the release that wrote it`;
     at = end + 1;
   }
   return at === body.length ? null : `the frame holds more than its ${count} entries`;

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../contracts/clock.interface.js';
 import type { EventLogState, FrameSink, LogGroup } from '../../../contracts/event-log.interface.js';
+import { isBulk as isBulkType } from '../../../domain/entry-types.js';
 import { EventLogError, EventLogFullError } from '../../../errors/storage.errors.js';
 import { type Batch, CommitQueue } from './commit-queue.js';
 import { messageOf } from './disk-error.js';
@@ -192,14 +193,12 @@ export class GroupCommitter<G extends LogGroup> {
   }
 }
 
-const BULK = new Set<string>(['created', 'progress', 'custom', 'heartbeat']);
-
-/** A task that begins, reports, or shows that it lives: refused early. What ends a task, or moves it on, goes on to the physical end. */
+/** A group with a `created` counts as that: refused early, whatever else is in it. */
 function kindOf(group: LogGroup): 'bulk' | 'lifecycle' {
   let isBulk = true;
   for (const draft of group.drafts) {
     if (draft.type === 'created') return 'bulk';
-    isBulk &&= BULK.has(draft.type);
+    isBulk &&= isBulkType(draft.type);
   }
   return isBulk ? 'bulk' : 'lifecycle';
 }

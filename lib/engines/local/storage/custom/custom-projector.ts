@@ -10,7 +10,7 @@ import type {
   TaskStore,
 } from '../../../../contracts/task-store.interface.js';
 import { RepositoryError } from '../../../../errors/storage.errors.js';
-import { checkCursor } from '../cursor-rows.js';
+import { requireUnmoved } from '../cursor-rows.js';
 import { BatchLane } from './batch-lane.js';
 import { CustomIdentities, type TaskIdentity } from './custom-identities.js';
 import { cursorIn, ofLog } from './custom-task-store.js';
@@ -52,12 +52,12 @@ export class CustomProjector implements Projector {
   }
 
   async apply(batch: FlushBatch): Promise<AppliedBatch> {
-    checkCursor(await this.cursor(batch.logId), batch);
+    requireUnmoved(await this.cursor(batch.logId), batch);
     const bridged = new Map<string, number>();
     try {
       for (const entries of splitAtPruned(await this.completeEntries(batch.entries, bridged))) await this.lane.give(entries);
       // Looked at again: the repository may have taken so long that another process holds the log.
-      await this.cursorFile.write(batch.to, (stored) => checkCursor(ofLog(stored, batch.logId), batch));
+      await this.cursorFile.write(batch.to, (stored) => requireUnmoved(ofLog(stored, batch.logId), batch));
     } catch (error) {
       this.identities.forgetAll();
       if (!this.isTransient(error)) throw error;

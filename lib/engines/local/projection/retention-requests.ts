@@ -5,7 +5,7 @@ import type { TaskStore } from '../../../contracts/task-store.interface.js';
  * Asks the log to delete old segments whenever the database came past the end of one, and not for every batch: each time
  * the cursor is read from the database once more, through a connection of its own.
  */
-export class SegmentRetention {
+export class RetentionRequests {
   /** First sequences of segments that the database has not reached. */
   private readonly ahead: number[] = [];
   private newestSegment = 0;
