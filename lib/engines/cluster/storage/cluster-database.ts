@@ -145,12 +145,13 @@ export class ClusterDatabase implements ServerFunctions {
   }
 }
 
-function moveArguments(request: ApplyCall): string[] {
+export function moveArguments(request: ApplyCall): string[] {
   const { head, moves } = encodeMoves(request);
   return [JSON.stringify(head), JSON.stringify(moves)];
 }
 
-const claimHead = ({ me, handlers, want, limits, lockMs }: ClaimCall): string => JSON.stringify({ me, handlers, want, ...limits, lockMs });
+export const claimHead = ({ me, handlers, want, limits, lockMs }: ClaimCall): string =>
+  JSON.stringify({ me, handlers, want, ...limits, lockMs });
 
 const claimAnswerOf = ({ now, runs = [], more }: RawClaim, me: string): ClaimAnswer => ({
   now,
