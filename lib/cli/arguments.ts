@@ -4,6 +4,7 @@ import type { TaskStatus } from '../contracts/task.interface.js';
 export const COMMANDS = {
   log: ['inspect', 'verify', 'export', 'repair', 'adopt', 'retry-dead'],
   tasks: ['list', 'show', 'retry', 'cancel'],
+  cluster: ['migrate'],
 } as const;
 export type Topic = keyof typeof COMMANDS;
 export type CommandName = (typeof COMMANDS)[Topic][number];
@@ -19,6 +20,8 @@ export interface Arguments {
   /** Without it nothing is changed. */
   readonly yes: boolean;
   readonly rebuild: boolean;
+  /** `cluster migrate` alone: shows what it would run. */
+  readonly print: boolean;
   readonly database: string | undefined;
   readonly driver: 'sqlite3' | 'better-sqlite3';
   readonly url: string | undefined;
@@ -40,6 +43,7 @@ export class UsageError extends Error {}
 
 export const USAGE = `Usage: taskflow log <command> [<path>] [options]
        taskflow tasks <command> [options]
+       taskflow cluster migrate [--print] [--url <url>] [--schema <name>]
        taskflow --version
 
 <path> is the eventLogPath, or the folder that it is in. Default: ./.taskflow/events.log
@@ -59,6 +63,9 @@ export const USAGE = `Usage: taskflow log <command> [<path>] [options]
   tasks retry <id> [<path>], tasks cancel <id> [<path>]
                            a new life, or an end, for a task of a system that does not run; need the lock of its log
 
+  cluster migrate          brings the schema of engine 'cluster' to this version, while nodes run; needs the right to create
+                           --print: shows the SQL instead, for a role that has it; of an empty database, or what --url still lacks
+
   --database <file>   the SQLite database      --driver sqlite3|better-sqlite3   what reads it (default sqlite3)
   --url <url>   the PostgreSQL database      --schema <name>   its schema
                       (tasks: ./.taskflow/tasks.db where none is named)
@@ -72,6 +79,7 @@ const OPTIONS = {
   json: { type: 'boolean' },
   yes: { type: 'boolean' },
   rebuild: { type: 'boolean' },
+  print: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   database: { type: 'string' },
   driver: { type: 'string' },
@@ -92,6 +100,7 @@ const OPTIONS = {
 const ONLY_FOR: Readonly<Record<string, readonly CommandName[]>> = {
   yes: ['repair', 'adopt', 'retry-dead', 'retry', 'cancel'],
   rebuild: ['repair'],
+  print: ['migrate'],
   from: ['export'],
   to: ['export'],
   task: ['export', 'retry-dead'],
@@ -111,8 +120,7 @@ export function readArguments(argv: readonly string[]): Arguments | null {
   const { values, positionals } = parse(argv);
   if (values.help === true) return null;
   const [topic, command, ...rest] = positionals;
-  if (topic !== 'log' && topic !== 'tasks')
-    throw new UsageError(topic === undefined ? 'a command is missing' : `there is no command '${topic}'`);
+  if (!isTopic(topic)) throw new UsageError(topic === undefined ? 'a command is missing' : `there is no command '${topic}'`);
   if (!isCommand(topic, command))
     throw new UsageError(command === undefined ? 'a command is missing' : `there is no command '${topic} ${command}'`);
   for (const [option, commands] of Object.entries(ONLY_FOR))
@@ -126,6 +134,7 @@ export function readArguments(argv: readonly string[]): Arguments | null {
   if (isAboutOne && task === undefined) throw new UsageError(`tasks ${command} needs the id of the task`);
   if (topic === 'tasks' && (command === 'list' || command === 'show') && rest[0] !== undefined)
     throw new UsageError(`'${rest[0]}' is one word too many: tasks ${command} reads the database, not the log`);
+  if (topic === 'cluster' && rest[0] !== undefined) throw new UsageError(`'${rest[0]}' is one word too many`);
   if (rest.length > 1) throw new UsageError(`'${rest[1]}' is one word too many`);
   return {
     topic,
@@ -135,6 +144,7 @@ export function readArguments(argv: readonly string[]): Arguments | null {
     json: values.json === true,
     yes: values.yes === true,
     rebuild: values.rebuild === true,
+    print: values.print === true,
     database: values.database,
     driver: driverOf(values.driver),
     url: values.url,
@@ -150,6 +160,8 @@ export function readArguments(argv: readonly string[]): Arguments | null {
     cursor: values.cursor,
   };
 }
+
+const isTopic = (name: string | undefined): name is Topic => name !== undefined && Object.hasOwn(COMMANDS, name);
 
 const isCommand = (topic: Topic, name: string | undefined): name is CommandName =>
   (COMMANDS[topic] as readonly (string | undefined)[]).includes(name);

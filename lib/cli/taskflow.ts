@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<CommandName, () => Promise<Command>>> = {
   show: async () => (await import('../engines/local/cli/show.command.js')).show,
   retry: async () => (await import('./change.command.js')).retry,
   cancel: async () => (await import('./change.command.js')).cancel,
+  migrate: async () => (await import('../engines/cluster/cli/migrate.command.js')).migrate,
   'retry-dead': async () => (await import('../engines/local/cli/retry-dead.command.js')).retryDead,
 };
 

@@ -2,6 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { RepositoryError } from '../../../errors/storage.errors.js';
 import { DatabaseConnection } from '../../../repository/database.connection.js';
 import { type DatabaseTarget, describeTarget } from '../../../repository/database-target.js';
+import { POSTGRES } from '../../../repository/dialect.js';
 import type { OwnSchema } from '../../../repository/migrations/taskflow.migrations.js';
 import type { DatabasePorts } from '../../../repository/repository.ports.js';
 import { qualifiedName } from '../../../repository/schema-names.js';
@@ -39,15 +40,47 @@ export async function migrateCluster(target: DatabaseTarget, ports: DatabasePort
   }
 }
 
-/** The SQL that `migrateCluster` would run on an empty database, for a role that may create what the application's may not. */
-export async function clusterMigrationSql(schema: string | undefined): Promise<string> {
-  const statements = schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS "${schema}"`];
+/**
+ * The SQL that `migrateCluster` would run, for a role that may create what the application's may not.
+ * @param made names of the migrations that a database has already; default: it is empty.
+ * @returns empty where nothing is missing.
+ */
+export async function clusterMigrationSql(schema: string | undefined, made: ReadonlySet<string> = new Set()): Promise<string> {
+  const statements: string[] = [];
   for (const { migrations, table } of SCHEMAS) {
     const name = qualifiedName(schema, table);
-    statements.push(`CREATE TABLE ${name} ("id" SERIAL PRIMARY KEY, "timestamp" bigint NOT NULL, "name" character varying NOT NULL)`);
-    for (const migration of migrations) statements.push(...(await statementsOf(new migration(), schema, name)));
+    const missing = migrations.map((migration) => new migration()).filter((migration) => !made.has(migration.name));
+    if (missing.length === 0) continue;
+    statements.push(
+      `CREATE TABLE IF NOT EXISTS ${name} ("id" SERIAL PRIMARY KEY, "timestamp" bigint NOT NULL, "name" character varying NOT NULL)`,
+    );
+    for (const migration of missing) statements.push(...(await statementsOf(migration, schema, name)));
   }
-  return ['BEGIN', ...statements, 'COMMIT'].map((statement) => `${statement};\n`).join('\n');
+  if (statements.length === 0) return '';
+  const first = schema === undefined ? [] : [`CREATE SCHEMA IF NOT EXISTS "${schema}"`];
+  return ['BEGIN', ...POSTGRES.migrationLock, ...first, ...statements, 'COMMIT'].map((statement) => `${statement};\n`).join('\n');
+}
+
+/** Names of the migrations that a database has. @throws RepositoryError. */
+export async function madeMigrations(target: DatabaseTarget, ports: DatabasePorts): Promise<Set<string>> {
+  requirePostgres(target);
+  const connection = new DatabaseConnection(target, 'confirm', ports);
+  const schema = target.kind === 'postgres' ? target.schema : undefined;
+  try {
+    await connection.open();
+    const made = new Set<string>();
+    for (const { table } of SCHEMAS) {
+      const name = qualifiedName(schema, table);
+      const [found] = await connection.rows('SELECT to_regclass(?) IS NOT NULL AS "exists"', [name]);
+      if (found?.['exists'] !== true) continue;
+      for (const row of await connection.rows(`SELECT "name" FROM ${name}`)) made.add(row['name'] as string);
+    }
+    return made;
+  } catch (error) {
+    throw refusalOf(error, describeTarget(target), false);
+  } finally {
+    await connection.close();
+  }
 }
 
 async function statementsOf(
