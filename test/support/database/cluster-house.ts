@@ -47,6 +47,11 @@ export class ClusterHouse {
     return new ClusterHouse(database, target, reads, sql);
   }
 
+  /** As `repository` and TypeORM name the database. */
+  get options(): TestDatabase['options'] {
+    return this.database.options;
+  }
+
   async node(): Promise<ClusterDatabase> {
     const node = new ClusterDatabase(this.target, PORTS);
     await node.open();

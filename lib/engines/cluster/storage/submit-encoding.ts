@@ -49,7 +49,7 @@ export function encodeSubmit(call: SubmitCall): EncodedSubmit {
       ? {}
       : { start: { all: start.limits.all, perUser: start.limits.perUser, handler: start.handlerLimit, name: tasks[0]?.name } }),
   };
-  return { head, tasks: tasks.map((task, at) => rowOf(task, at + 1, hashes[at]!)) };
+  return { head, tasks: tasks.map((task, at) => taskRow(task, at + 1, hashes[at]!)) };
 }
 
 const boundOf = (bound: WaitingBound | null): readonly number[] | null =>
@@ -57,7 +57,8 @@ const boundOf = (bound: WaitingBound | null): readonly number[] | null =>
 
 const hashOf = ({ id, userId, key }: NewTask): string | null => (key === null ? null : keyHash(scopedKey(id, userId, key)));
 
-function rowOf(task: NewTask, at: number, hash: string | null): object {
+/** What the server makes the rows of. `at`: its place in the call, from 1. */
+export function taskRow(task: NewTask, at: number, hash: string | null): object {
   return {
     i: at,
     id: task.id,
