@@ -1,6 +1,11 @@
 import { execFile } from 'node:child_process';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
+import type { TaskRepository } from 'nestjs-taskflow';
+import { describeRepository } from 'nestjs-taskflow/testing/repository';
 import { PATIENCE_MS } from '../support/clock/patience.js';
 
 interface Outcome {
@@ -51,4 +56,40 @@ describe('sample 03-survives-kill', () => {
     expect(seqs).toEqual(seqs.map((_, at) => at + 1));
     expect(out).toMatch(/survived: seq 1 to 55 without a gap, 50 rows, each once\n$/);
   });
+});
+
+describe('sample 06-custom-repository', () => {
+  it('keeps tasks in its journal over a restart', async () => {
+    const { code, out, errors } = await run('06-custom-repository');
+    expect({ code, errors }).toEqual({ code: 0, errors: '' });
+    const said = out.split('\n').filter((line) => line !== '' && !line.includes('[Nest]'));
+    expect(said).toEqual(['measured: 7', 'after a restart: completed, 7', 'all tasks: later created, journal completed']);
+  });
+
+  const built = new URL('../../.sample-dist/06-custom-repository/journal.repository.js', import.meta.url).href;
+  const journalAt = async (path: string): Promise<TaskRepository> => {
+    const { JournalRepository } = (await import(built)) as { JournalRepository: new (path: string) => TaskRepository };
+    return new JournalRepository(path);
+  };
+  const folders = new Map<TaskRepository, string>();
+  const create = async (): Promise<TaskRepository> => {
+    const folder = await mkdtemp(join(tmpdir(), 'taskflow-journal-'));
+    const repository = await journalAt(join(folder, 'journal.jsonl'));
+    folders.set(repository, folder);
+    return repository;
+  };
+  describeRepository(
+    'JournalRepository',
+    { describe, it },
+    {
+      create,
+      // As after a crash in the middle of a write.
+      async reopen(repository) {
+        const path = join(folders.get(repository)!, 'journal.jsonl');
+        await appendFile(path, '{"seq":99,"type":"crea');
+        return journalAt(path);
+      },
+      dispose: (repository) => rm(folders.get(repository)!, { recursive: true, force: true }),
+    },
+  );
 });
