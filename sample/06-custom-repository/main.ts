@@ -11,8 +11,8 @@ async function withSystem(folder: string, work: (system: TaskSystem) => Promise<
     repository: { type: 'custom', repository: new JournalRepository(join(folder, 'journal.jsonl')) },
   });
   system.defineTask<string, number>('measure', {
-    handler: async (text, { progress }) => {
-      await progress({ text });
+    handler: async (text, ctx) => {
+      await ctx.progress({ text });
       return text.length;
     },
   });
