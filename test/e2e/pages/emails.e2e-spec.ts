@@ -1,3 +1,4 @@
+// emails.spec.ts
 import { Test, type TestingModule } from '@nestjs/testing';
 import { RepositoryError, TaskSystem } from 'nestjs-taskflow';
 import { collect, taskContext, TaskflowTesting, TaskflowTestingModule } from 'nestjs-taskflow/testing';

@@ -1,3 +1,4 @@
+// emails.ts
 import { Injectable, Module } from '@nestjs/common';
 import { IsEmail } from 'class-validator';
 import { type TaskContext, TaskHandler } from 'nestjs-taskflow';

@@ -1,3 +1,4 @@
+// app.spec.ts
 import { Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { TaskflowModule, TaskSystem } from 'nestjs-taskflow';
