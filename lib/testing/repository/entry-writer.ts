@@ -1,7 +1,7 @@
 import { idempotencyKey, taskId, taskName, userId } from '../../contracts/ids.js';
 import type { EntryType } from '../../contracts/task-event.interface.js';
 import type { EventLogEntry } from '../../contracts/task-repository.interface.js';
-import { isControl } from '../../domain/fold.js';
+import { isControl } from '../../domain/entry-types.js';
 import { frozenJson } from '../../domain/frozen.js';
 import { scopedKey } from '../../domain/task-key.js';
 
