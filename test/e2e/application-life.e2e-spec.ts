@@ -140,6 +140,8 @@ describe('no handler is called', () => {
       provide: 'slow',
       useValue: {
         onApplicationBootstrap: async () => {
+          // Asked for early, it takes effect when the application is up.
+          app.get(ExecutorService).start();
           await eventually(
             () => systemOf(app).getStats().tasks.queued,
             (queued) => queued === 1,
