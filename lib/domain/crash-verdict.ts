@@ -28,6 +28,6 @@ export function crashVerdict(state: TaskState, request: CancelRequest | null, re
   return { type: 'error', taskId: state.id, data: { error }, expect };
 }
 
-/** A run that beat for long before it died did not kill the process by itself: crashes are counted from one again. */
+/** A run that sent heartbeats for `staleThresholdMs` or longer probably did not cause the crash, so crashes are counted from 1 again. */
 const livedLong = (state: TaskState, { staleThresholdMs }: CrashBounds): boolean =>
   (state.lastHeartbeatAt ?? 0) - (state.startedAt ?? 0) >= staleThresholdMs;

@@ -39,9 +39,9 @@ export function fold(state: TaskState | null, entry: FoldableEntry, home: string
 }
 
 /**
- * The fold of whoever must go on over a hole: what the log lost in a repair, or what the database did not take. An entry after it happened
- * all the same, and the task's own process checked it when it was made; what it says of its run holds, whatever was lost before it.
- * Null: gone, or what it was submitted with is not known.
+ * A fold that goes on over missing entries: those that the log lost in a repair, or that the database rejected. An entry after the hole is
+ * valid on its own, because the process that made it checked it then; so what it says of its run holds, whatever was lost before it.
+ * Null: the task is gone, or its `created` entry is lost.
  */
 export function foldOverHole(state: TaskState | null, entry: FoldableEntry & { readonly attempt: number }, home: string): TaskState | null {
   if (state === null) return entry.type === 'created' && entry.taskSeq === 1 ? fold(null, entry, home) : null;
@@ -157,7 +157,8 @@ function foldControl(state: TaskState, entry: FoldableEntry, home: string): Task
         ? changed(state, { lastHeartbeatAt: entry.at, owner: entry.owner })
         : state;
     case 'cancel':
-      // Of the run it was meant for: replayed onto a later life, whose fence is the same until it starts, it says nothing.
+      // Ignores a request that is replayed after a retry by hand: until the new life starts, its fence equals that of the old run, so only
+      // the status tells them apart.
       return state.status !== 'running' || entry.fence !== state.fence || state.cancelRequest !== null
         ? state
         : changed(state, { cancelRequest: { at: entry.at, ...cancelDataOf(entry.data) } });

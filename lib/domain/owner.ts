@@ -14,7 +14,8 @@ export function requireIdentifier(field: string, value: unknown): string {
 }
 
 /**
- * Who asks. Trusted access is the absence of the property: neither a guard that yields `undefined` nor a `userID` may open every task.
+ * Who asks. Leave `userId` out for trusted access to all tasks. `userId: undefined`, which a guard that found no user gives, and misspelt names
+ * such as `userID` are refused, so that a mistake never widens access.
  * @param names the options that the method has beside `userId`.
  * @throws ValidationError when `userId` is present but no user id and not null, and for a name that is no option of the method; as the
  * application's own fault when `userId` is undefined, and for options that are no object: a bare user id too.

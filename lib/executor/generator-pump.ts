@@ -42,7 +42,7 @@ export async function pump(generator: TaskGenerator, run: TaskRun, { env }: RunS
     // `returned` rejects when a `finally` block threw: the run threw then.
     if (returned !== undefined) return returned.then(() => INTERRUPTED);
     const step = await generator.next();
-    // Asked before the signal fired, so this is its own end, also when `return()` waits behind it.
+    // `next()` was called before the abort, so `done` means that the generator finished by itself, even if our `return()` is queued behind it.
     if (step.done === true) return step.value;
     if (returned === undefined) await append(step.value, run, env.options.limits);
   }

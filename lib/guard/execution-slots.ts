@@ -101,7 +101,7 @@ export class ExecutionSlots {
     const waiter = { name, userId, granted: settled.resolve };
     this.waiters.add(waiter);
     this.serveWaiters();
-    // One that was granted its slot in this very turn no longer waits: it cannot time out as well.
+    // `remove` returns false if the waiter was granted its slot in this turn, so a grant and a timeout cannot both win.
     const aborted = (): void => void (this.waiters.remove(waiter) && settled.reject(signal?.reason));
     const timer = this.clock.after(
       this.options.slotTimeoutMs,

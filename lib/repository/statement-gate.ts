@@ -11,7 +11,7 @@ export class StatementGate {
     try {
       return await work();
     } finally {
-      // The place goes to the next one as it is, so that nobody who comes just now overtakes.
+      // Hand the permit to the next waiter directly, because a new caller could take it first if it were free for a moment.
       const next = this.waiting.shift();
       if (next === undefined) this.inside--;
       else next();

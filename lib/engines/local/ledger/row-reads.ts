@@ -6,8 +6,8 @@ export interface RowRead {
 }
 
 /**
- * Reads of rows that are to become heads. A row that was read before its task ran, and arrives after what the task did was flushed,
- * would be taken for the newest state, and appended to.
+ * Detects stale reads of rows. Timeline: a row is queried; its task runs, is flushed and leaves memory; the old row arrives. Without this
+ * check the old row would be adopted as the newest state, and appended to.
  */
 export class RowReads {
   private readonly underWay = new Map<string, Set<{ isOvertaken: boolean }>>();

@@ -104,8 +104,8 @@ export class FairQueue implements WorkSource {
   }
 
   /**
-   * As `WorkSource.putBack`: its place in its lane is what it was, so it is at the head. Before the slot is released, or right after.
-   * Nothing happens when it was offered anew since: it waits again, or was taken out.
+   * As `WorkSource.putBack`: restores the task's old position, which is the front of its lane. Call it while the slot is held, or right
+   * after releasing it. Does nothing when the task was offered again in between, because then it waits already or was withdrawn.
    * @throws Error when the task was not claimed here.
    */
   putBack(taskId: TaskId, notBefore: number): void {

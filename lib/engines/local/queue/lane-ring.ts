@@ -6,7 +6,7 @@ import type { QueueColumns } from './queue-columns.js';
  * Whose turn it is. Lanes with runnable tasks go round; one that meets a closed gate leaves the ring and waits there, and a permit
  * that comes free calls back as many lanes as it lets through. So a release costs the same whether ten lanes wait or a million.
  *
- * What must hold at rest: while a gate has permits left and lanes waiting, as many lanes of it as it has permits are in the ring.
+ * Invariant between calls: if a limit has N free permits and lanes are waiting for it, at least N of its lanes are in the ring.
  */
 export class LaneRing {
   private readonly ring = new LinkedList<Lane>();

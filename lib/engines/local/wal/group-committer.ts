@@ -84,7 +84,7 @@ export class GroupCommitter<G extends LogGroup> {
     if (this.isRunning) await new Promise<void>((resolve) => void this.idle.push(resolve));
   }
 
-  /** A defect in here must not end as a promise that nobody settles: it stops the log like a failed disk. */
+  /** Any error in here fails the log as a failed disk does, because appenders would wait for ever if their promises were left unsettled. */
   private readonly turn = (): void => {
     this.commit().then(this.next, (error: unknown) => {
       this.fail(error, []);

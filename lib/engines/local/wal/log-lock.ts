@@ -58,7 +58,7 @@ export class LogLock implements HeldLock {
         hasTold = true;
         wait?.waiting(this.folder.directory, other, timeoutMs);
       }
-      // Of different length for each, so that two that stepped back do not meet again.
+      // The pause is random, so that two processes that both stepped back do not collide again.
       await this.pause(Math.min(RETRY_MS * (1 + this.ids.random()), timeoutMs - waitedMs));
     }
   }
