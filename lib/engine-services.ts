@@ -4,6 +4,7 @@ import type { Engine, EngineStats } from './contracts/engine.interface.js';
 
 // What an application injects by class to read the engine's counters, whichever engine runs. Each look reads them anew.
 
+/** What was refused, and what runs now. */
 @Injectable()
 export class GuardService {
   constructor(@Inject(ENGINE) private readonly engine: Engine) {}
@@ -12,29 +13,35 @@ export class GuardService {
   get rejections(): EngineStats['guard']['rejections'] {
     return this.engine.stats().guard.rejections;
   }
+  /** Execution slots that are held now. */
   get slotsInUse(): number {
     return this.engine.stats().guard.slotsInUse;
   }
 }
 
+/** How the log of the engine is; an engine without one reports an empty log. */
 @Injectable()
 export class EventLogService {
   constructor(@Inject(ENGINE) private readonly engine: Engine) {}
 
+  /** The branch `eventLog` of `getStats()`. */
   stats(): EngineStats['eventLog'] {
     return this.engine.stats().eventLog;
   }
 }
 
+/** How far the database is behind the log. */
 @Injectable()
 export class FlushService {
   constructor(@Inject(ENGINE) private readonly engine: Engine) {}
 
+  /** The branch `flush` of `getStats()`. */
   stats(): EngineStats['flush'] {
     return this.engine.stats().flush;
   }
 }
 
+/** What became of runs whose process died. */
 @Injectable()
 export class RecoveryService {
   constructor(@Inject(ENGINE) private readonly engine: Engine) {}

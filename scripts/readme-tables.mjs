@@ -131,7 +131,7 @@ const parametersOf = (node) =>
     .join(', ');
 
 /** Services that are injectable, and whose methods the parts of the engine call. */
-const INNER = new Set(['EventLogService', 'FlushService', 'GuardService', 'StreamService', 'RecoveryService', 'ExecutorService']);
+const INNER = new Set(['StreamService', 'ExecutorService']);
 /** Called by Nest, or by the package itself. */
 const NOT_FOR_USERS = new Set(['onApplicationBootstrap', 'visible']);
 const isForUsers = (name, member) =>
