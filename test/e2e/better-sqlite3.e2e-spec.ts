@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { TaskSystem } from 'nestjs-taskflow';
 import { caughtUp, TestFolder } from '../support/process/task-system.js';
 
-/** It is compiled where it is used, not in development: `npm run test:matrix` installs it. */
+/** It is compiled where it is used, not in development: `npm install --no-save better-sqlite3@12` for this test. */
 const whyNot = ((): string | undefined => {
   try {
     const Database = createRequire(import.meta.url)('better-sqlite3') as new (file: string) => { close(): void };

@@ -5,14 +5,14 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { PATIENCE_MS } from '../clock/patience.js';
 
-const MAIN = fileURLToPath(new URL('../../../.sample-dist/01-quickstart/main.js', import.meta.url));
+const mainOf = (sample: string): string => fileURLToPath(new URL(`../../../.sample-dist/${sample}/main.js`, import.meta.url));
 /**
  * The server comes back on its port after a kill, so nobody else may get it meanwhile: these are below those that systems give out to
  * whoever asks for any port.
  */
 const PORTS = { from: 20_000, to: 30_000 };
 
-/** The compiled quickstart as a process of its own, always on the same port and in the same folder, however often it is started. */
+/** A compiled sample, the quickstart unless another is named, as a process of its own, always on the same port and in the same folder, however often it is started. */
 export class QuickstartServer {
   private child: ChildProcess | undefined;
   private printed = '';
@@ -20,11 +20,12 @@ export class QuickstartServer {
   private constructor(
     private readonly folder: string,
     readonly port: number,
+    private readonly sample: string,
   ) {}
 
-  static async start(folder: string): Promise<QuickstartServer> {
+  static async start(folder: string, sample = '01-quickstart'): Promise<QuickstartServer> {
     for (;;) {
-      const server = new QuickstartServer(folder, await freePort());
+      const server = new QuickstartServer(folder, await freePort(), sample);
       try {
         await server.start();
         return server;
@@ -49,18 +50,18 @@ export class QuickstartServer {
 
   /** Resolves once the address is printed. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [MAIN], {
+    const child = spawn(process.execPath, [mainOf(this.sample)], {
       env: { ...process.env, PORT: String(this.port), TASKFLOW_DIR: this.folder, NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
     const from = this.printed.length;
     await new Promise<void>((resolve, reject) => {
-      const fail = (why: string): void => reject(new Error(`The quickstart ${why}:\n${this.printed}`));
+      const fail = (why: string): void => reject(new Error(`The sample ${this.sample} ${why}:\n${this.printed}`));
       const timer = setTimeout(fail, PATIENCE_MS, 'did not print its address in time');
       const read = (chunk: Buffer): void => {
         this.printed += chunk.toString();
-        if (this.printed.includes('Quickstart is at http://localhost:', from)) resolve();
+        if (this.printed.includes(' is at http://localhost:', from)) resolve();
       };
       child.stdout.on('data', read);
       child.stderr.on('data', read);
