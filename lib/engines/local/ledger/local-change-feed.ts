@@ -35,8 +35,9 @@ export class LocalChangeFeed implements ChangeFeed {
 
   onCancelRequested(listener: (taskId: TaskId, request: CancelRequest) => void): void {
     this.ledger.onCommitted((facts) => {
-      for (const { task, entry } of facts)
+      facts.forEach(({ task, entry }) => {
         if (entry.type === 'cancel' && task.cancelRequest !== null) listener(task.id, task.cancelRequest);
+      });
     });
   }
 

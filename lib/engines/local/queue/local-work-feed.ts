@@ -30,7 +30,9 @@ export class LocalWorkFeed implements WorkFeed {
   ) {
     // What was cancelled before it ran waits no longer, whoever cancelled it.
     facts.onCommitted((made) => {
-      for (const { task, entry } of made) if (entry.type === 'cancelled') this.withdraw(task.id);
+      made.forEach(({ task, entry }) => {
+        if (entry.type === 'cancelled') this.withdraw(task.id);
+      });
     });
   }
 
