@@ -30,9 +30,9 @@ export { StreamEndedError, StreamOverflowError, SubscriberLimitError } from './e
 export { TaskSystemError } from './errors/task-system.error.js';
 export { EventLogService, FlushService, GuardService, RecoveryService } from './engine-services.js';
 export { ExecutorService } from './executor/executor.service.js';
-export { LastEventId } from './http/last-event-id.decorator.js';
+export { LastEventId, LastEventIds } from './http/last-event-id.decorator.js';
 export { TaskEvents, TaskSse } from './http/task-sse.decorator.js';
-export type { TaskSseSelect, TaskSseSelection } from './http/task-sse.gate.js';
+export type { TaskSseManySelection, TaskSseSelect, TaskSseSelection } from './http/task-sse.gate.js';
 export { TaskflowExceptionFilter } from './http/taskflow-exception.filter.js';
 export { DeadLetterService } from './dead-letters/dead-letter.service.js';
 export { StreamService } from './stream/stream.service.js';

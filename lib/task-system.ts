@@ -10,14 +10,16 @@ import type {
   OwnerOption,
   Page,
   ShutdownOptions,
+  SseManyOptions,
   SubmitParams,
   SubscribeOptions,
   TaskRef,
+  TaskSelection,
   TaskSystemStats,
 } from './contracts/task-system.interface.js';
-import type { Task, TaskStatus } from './contracts/task.interface.js';
+import type { Task } from './contracts/task.interface.js';
 import { decodeCursor, encodeCursor, pageLimit } from './domain/page-cursor.js';
-import { type Owner, requireIdentifier } from './domain/owner.js';
+import type { Owner } from './domain/owner.js';
 import type { TaskState } from './domain/task-state.js';
 import { HandlerNotFoundError, ValidationError } from './errors/request.errors.js';
 import { ExecutorService } from './executor/executor.service.js';
@@ -32,12 +34,13 @@ import { StreamService } from './stream/stream.service.js';
 import { definitionOf } from './handlers/task-definition.js';
 import { checkedShutdown } from './shutdown-options.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
+import { FILTER_OPTIONS, taskFilterOf } from './task-filter.js';
+import { TaskStreams } from './task-streams.js';
 import { MisuseLog } from './telemetry/misuse-log.js';
 import { TaskflowStats } from './taskflow-stats.js';
 
-const LIST_OPTIONS = ['status', 'name', 'tag', 'deadLettered', 'limit', 'cursor'] satisfies (keyof ListOptions)[];
+const LIST_OPTIONS = [...FILTER_OPTIONS, 'deadLettered', 'limit', 'cursor'] satisfies (keyof ListOptions)[];
 const SUBSCRIBE_OPTIONS = ['lastSeq', 'signal'] satisfies (keyof SubscribeOptions)[];
-const STATUSES: readonly TaskStatus[] = ['created', 'running', 'completed', 'failed', 'cancelled'];
 
 /**
  * The way in: submit, watch, cancel, list. Before `initialize()` the first call opens log and database, and none runs a task: what is
@@ -54,6 +57,7 @@ export class TaskSystem {
     private readonly resolver: TaskResolver,
     @Inject(TASK_QUERIES) private readonly tasks: TaskQueries,
     private readonly streams: StreamService,
+    private readonly selections: TaskStreams,
     /** Failed tasks, and their way back. */
     readonly deadLetters: DeadLetterService,
     private readonly manual: ManualRetry,
@@ -162,6 +166,16 @@ export class TaskSystem {
     return this.streams.sse(state, { userId: owner, lastSeq, byKey: typeof ref === 'string', signal });
   }
 
+  /**
+   * Many tasks on one connection: those that are named, or all that match, new ones included; at most 100 at once, the newest first. Each
+   * message has for its id where its client stands in all of them, which `@LastEventIds()` reads. Of a task whose history is gone `gap` is
+   * sent, with what the task is now; of one that does not exist `missing`; the others go on.
+   * @throws StreamEndedError when all that were named have ended and were told, NotFoundError when none exists, and the errors of `sse`.
+   */
+  sseMany(selection: TaskSelection, options: SseManyOptions = {}): Promise<Observable<MessageEvent>> {
+    return this.selections.sse(selection, options);
+  }
+
   /** What the task's present life ends with. @throws TaskFailedError, TaskCancelledError, NotFoundError; the signal's reason. */
   async result<R = any>(ref: TaskRef, options: OwnerOption & { signal?: AbortSignal | undefined } = {}): Promise<R> {
     const owner = this.misuse.ownerOf(options, ['signal']);
@@ -180,18 +194,15 @@ export class TaskSystem {
   /** Newest first. @throws ValidationError, RepositoryError. */
   async list(options: ListOptions = {}): Promise<Page<Task>> {
     const owner = this.misuse.ownerOf(options, LIST_OPTIONS);
-    const { status, name, tag, deadLettered } = options;
-    if (status !== undefined && !STATUSES.includes(status)) throw new ValidationError('status', `must be one of ${STATUSES.join(', ')}`);
+    const { deadLettered } = options;
+    const filter = taskFilterOf(options, owner);
     if (deadLettered !== undefined && typeof deadLettered !== 'boolean') throw new ValidationError('deadLettered', 'must be a boolean');
     if (deadLettered === true) return this.listDeadLetters(options, owner);
     await this.readiness.wait();
     const after = decodeCursor(options.cursor);
     const page = await this.tasks.page({
       limit: pageLimit(options.limit),
-      ...(owner === undefined ? {} : { userId: owner }),
-      ...(status === undefined ? {} : { status }),
-      ...(name === undefined ? {} : { name: requireIdentifier('name', name) }),
-      ...(tag === undefined ? {} : { tag: requireIdentifier('tag', tag) }),
+      ...filter,
       ...(after === undefined ? {} : { after }),
     });
     const count = (after?.count ?? 0) + page.items.length;

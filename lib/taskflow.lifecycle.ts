@@ -11,6 +11,7 @@ import { Readiness } from './lifecycle/readiness.js';
 import { inOwnContext } from './primitives/async-context.js';
 import { failpoint } from './primitives/failpoint.js';
 import { settleWithin } from './primitives/settle-within.js';
+import { ManyStreams } from './stream/many/many-streams.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { OpenTelemetryService } from './telemetry/open-telemetry.service.js';
 
@@ -40,6 +41,7 @@ export class TaskflowLifecycle {
     private readonly readiness: Readiness,
     private readonly executor: ExecutorService,
     private readonly streams: StreamService,
+    private readonly manyStreams: ManyStreams,
     private readonly listeners: TaskListeners,
     private readonly deadLetters: DeadLetterCount,
   ) {
@@ -98,6 +100,7 @@ export class TaskflowLifecycle {
   private async openAll(): Promise<void> {
     await this.telemetry.load();
     this.streams.start();
+    this.manyStreams.start();
     await this.engine.open();
     this.deadLetters.start();
   }

@@ -25,6 +25,7 @@ import { SystemIdSource } from './primitives/id-source.js';
 import { DeadLetterCount } from './dead-letters/dead-letter-count.service.js';
 import { ManualRetry } from './dead-letters/manual-retry.service.js';
 import { DeadLetterService } from './dead-letters/dead-letter.service.js';
+import { ManyStreams } from './stream/many/many-streams.service.js';
 import { StreamService } from './stream/stream.service.js';
 import { loggerFor } from './telemetry/taskflow-logger.js';
 import { LateClose } from './http/late-close.js';
@@ -37,6 +38,7 @@ import { InterceptorChain } from './handlers/interceptor-chain.js';
 import { ProviderExplorer } from './handlers/provider-explorer.js';
 import { TaskListeners } from './handlers/task-listeners.js';
 import { MarkedProviders } from './handlers/marked-providers.js';
+import { TaskStreams } from './task-streams.js';
 import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { TaskflowStats } from './taskflow-stats.js';
@@ -62,6 +64,7 @@ export const taskflowProviders: Provider[] = [
   ...ports,
   ...engineProviders,
   StreamService,
+  ManyStreams,
   HandlerRegistry,
   ExecutionEnvironment,
   ExecutorService,
@@ -83,5 +86,6 @@ export const taskflowProviders: Provider[] = [
   TaskHandlerDefinitions,
   TaskflowLifecycle,
   TaskflowStats,
+  TaskStreams,
   TaskSystem,
 ];

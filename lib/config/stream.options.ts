@@ -15,6 +15,8 @@ export class StreamOptions {
   @IsCount(1) readonly maxSubscribers: number = 5000;
   /** Pause between keep-alive comments on SSE. Unit: ms. Default 15 s. */
   @IsTimerMs(1) readonly keepAliveMs: number = 15_000;
+  /** An SSE stream that is older is ended with a hint to come back, so that whether its client may still listen is looked at again: at nine tenths of it at the earliest. Unit: ms. Default 30 min. */
+  @IsTimerMs(1) readonly maxAgeMs: number = 1_800_000;
   /** On: clients are shown the messages of unexpected errors too, on SSE and in the JSON of tasks and events; off, only their names and codes. Default false. */
   @IsBoolean() readonly exposeErrorMessages: boolean = false;
 }

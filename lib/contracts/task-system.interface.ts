@@ -44,6 +44,15 @@ export interface SubscribeOptions extends OwnerOption {
   lastSeq?: number | undefined;
   signal?: AbortSignal | undefined;
 }
+/** Which tasks one stream follows: those named, at most 100, or all that match, new ones included. */
+export type TaskSelection =
+  | ({ refs: readonly TaskRef[] } & OwnerOption)
+  | ({ status?: TaskStatus | undefined; name?: Plain<'TaskName'> | undefined; tag?: string | undefined } & OwnerOption);
+export interface SseManyOptions {
+  /** Seq of the last event that the client has, by task id, as `@LastEventIds()` reads it. A task that is not named is told from its beginning. */
+  cursors?: Readonly<Record<string, number>> | undefined;
+  signal?: AbortSignal | undefined;
+}
 export interface ListOptions extends OwnerOption {
   status?: TaskStatus | undefined;
   name?: Plain<'TaskName'> | undefined;

@@ -25,14 +25,15 @@ const isWriter = (source: unknown): source is MessageWriter =>
 /**
  * The last place that a message passes: behind every interceptor, where Nest writes the response. Nest invents an id for a message that has
  * none, and for its own message about an error; it counts from one, and the client takes the id over: asked to resume, it would be shown
- * events again, or miss some. Invariant: an id goes out only if it is the seq of an event that this stream has handed out, in order.
+ * events again, or miss some. Invariant: an id goes out only if it is the id of a message that this stream has handed out, in order.
  *
  * Nest sends the headers in the next turn of the event loop, when an interceptor or a pipe that waits for something has not let the
  * request through yet, and its refusal could no longer have a status. Here they wait until the stream is taken.
  */
 export class SseOutlet {
-  /** Seq of the last event that was written. */
+  /** Number and id of the last message that was written. */
   private written: number;
+  private writtenId: string;
   private isOver = false;
   /** Why it is over, until that is told. */
   private why: string | undefined;
@@ -48,6 +49,7 @@ export class SseOutlet {
     private readonly onBroken: (why: string) => void,
   ) {
     this.written = messages.position;
+    this.writtenId = messages.startId;
   }
 
   /** From the moment that Nest connects its writer to the response. Any other source is left alone. */
@@ -112,15 +114,16 @@ export class SseOutlet {
   /** What is written in place of a message that came through the interceptors; undefined: nothing. */
   private fit(message: MessageEvent): MessageEvent | undefined {
     if (this.isOver) return undefined;
-    const own = ownMessageIn(message);
+    const own = ownMessageIn(message, (id) => this.messages.numberOf(id) !== undefined);
     if (own === undefined) return this.fitForeign(message);
     if (own.id === undefined) return own;
-    const seq = Number(own.id);
-    if (seq > this.messages.position || !this.messages.isTaken)
-      return this.breakOff(`a message with id ${seq} came, which this stream has not sent: does an interceptor answer from a cache?`);
+    const number = this.messages.numberOf(own.id) as number;
+    if (number > this.messages.position || !this.messages.isTaken)
+      return this.breakOff(`a message with id ${own.id} came, which this stream has not sent: does an interceptor answer from a cache?`);
     if (own.retry !== undefined) return own;
-    if (seq <= this.written) return undefined; // shown already, as to an interceptor that subscribes again
-    this.written = seq;
+    if (number <= this.written) return undefined; // shown already, as to an interceptor that subscribes again
+    this.written = number;
+    this.writtenId = own.id;
     this.isInDoubt = false;
     return own;
   }
@@ -130,7 +133,7 @@ export class SseOutlet {
       return this.breakOff(`it ended in an error: ${typeof message.data === 'string' ? message.data : 'no text'}`);
     if (message.id !== undefined && message.id !== null) return this.breakOff(LOST);
     // Nothing of ours is on its way: an interceptor added it, and it leaves the client where it is. Else it is left out.
-    if (this.written === this.messages.position) return { ...message, id: String(this.written) };
+    if (this.written === this.messages.position) return { ...message, id: this.writtenId };
     this.isInDoubt = true;
     return undefined;
   }
@@ -138,7 +141,7 @@ export class SseOutlet {
   private breakOff(why: string): MessageEvent {
     this.isOver = true;
     this.why = why;
-    return this.messages.hint(this.written);
+    return this.messages.hint(this.writtenId);
   }
 
   private tell(): void {

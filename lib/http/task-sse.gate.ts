@@ -1,11 +1,11 @@
 import { type ExecutionContext, Inject, Injectable, type LoggerService } from '@nestjs/common';
 import { LOGGER, TASK_MESSAGE_SOURCE } from '../config/taskflow.tokens.js';
 import type { TaskMessages, TaskMessageSource } from '../contracts/task-messages.interface.js';
-import type { OwnerOption, SubscribeOptions, TaskRef } from '../contracts/task-system.interface.js';
+import type { OwnerOption, SubscribeOptions, TaskRef, TaskSelection } from '../contracts/task-system.interface.js';
 import { ValidationError } from '../errors/request.errors.js';
 import { MisuseLog } from '../telemetry/misuse-log.js';
 import { presenceOf, type RawRequest, type RawResponse } from './client-presence.js';
-import { lastEventIdOf, type RequestLike } from './last-event-id.decorator.js';
+import { lastEventIdOf, lastEventIdsOf, type RequestLike } from './last-event-id.decorator.js';
 import { SseOutlet } from './sse-outlet.js';
 
 /** What a `@TaskSse` route streams. */
@@ -14,7 +14,14 @@ export interface TaskSseSelection extends OwnerOption {
   /** Seq of the last event that the client has. Default: `Last-Event-ID`, from header or query. */
   lastSeq?: number | undefined;
 }
-export type TaskSseSelect = (context: ExecutionContext) => TaskSseSelection | Promise<TaskSseSelection>;
+/** A `@TaskSse` route that streams many tasks. */
+export interface TaskSseManySelection {
+  many: TaskSelection;
+  /** By task id, the seq of the last event that the client has. Default: `Last-Event-ID`, from header or query. */
+  cursors?: Readonly<Record<string, number>> | undefined;
+}
+type Selected = TaskSseSelection | TaskSseManySelection;
+export type TaskSseSelect = (context: ExecutionContext) => Selected | Promise<Selected>;
 
 type Carrier = RequestLike & { raw?: RawRequest; [TASK_EVENTS]?: TaskMessages };
 /** Shared by two installed copies of the package. */
@@ -45,8 +52,9 @@ export class TaskSseGate {
     const rawRequest = request.raw ?? (request as RawRequest);
     const presence = presenceOf(rawRequest, rawResponse);
     const selection = await select(context);
-    if (typeof selection !== 'object' || selection === null) throw this.wrong('select', 'must give { ref, userId?, lastSeq? }');
-    const messages = (await this.source.sse(selection.ref, optionsOf(selection, request, presence.signal))) as TaskMessages;
+    if (typeof selection !== 'object' || selection === null)
+      throw this.wrong('select', 'must give { ref, userId?, lastSeq? }, or { many: { … } }');
+    const messages = (await this.messagesOf(selection, request, presence.signal)) as TaskMessages;
     request[TASK_EVENTS] = messages;
     new SseOutlet(messages, (why) => {
       presence.abort();
@@ -54,6 +62,12 @@ export class TaskSseGate {
     }).watch(rawResponse as RawResponse & Parameters<SseOutlet['watch']>[0]);
     // Headers are all that it gets: the stream is over before it begins.
     if (rawRequest.method === 'HEAD') presence.abort();
+  }
+
+  private messagesOf(selection: Selected, request: RequestLike, signal: AbortSignal): Promise<unknown> {
+    if (!('many' in selection)) return this.source.sse(selection.ref, optionsOf(selection, request, signal));
+    const { many, cursors = lastEventIdsOf(request) } = selection;
+    return this.source.sseMany(many, { cursors, signal });
   }
 
   private wrong(field: string, what: string): unknown {

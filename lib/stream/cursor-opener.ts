@@ -66,6 +66,19 @@ export class CursorOpener {
     }
   }
 
+  /**
+   * One of many tasks that a counted subscriber follows. It holds no page yet: what is wrong with its position, but that it lies beyond
+   * the head, its first read tells.
+   * @throws ValidationError (`cursors`), SubscriberLimitError, NotFoundError, ShuttingDownError, RepositoryError.
+   */
+  async openMember(task: TaskState, lastSeq: number): Promise<StreamCursor> {
+    this.assertRunning();
+    const lease = this.quota.takeTask(task.id);
+    const cursor = this.attach(task, lastSeq, WITHOUT_HEARTBEATS, () => lease.release());
+    await this.settle(cursor, 'cursors', 0);
+    return cursor;
+  }
+
   /** For those who wait for a result: they are no subscribers, and no limit counts them. */
   openUncounted(task: TaskState, lastSeq: number): Promise<StreamCursor> {
     return this.enter(task, lastSeq, WITHOUT_HEARTBEATS, 0);
@@ -78,16 +91,9 @@ export class CursorOpener {
     base: number,
     onClose?: () => void,
   ): Promise<StreamCursor> {
-    const channel = this.channels.acquire(task);
-    const cursor = new StreamCursor(channel, lastSeq, this.clock, options, () => {
-      this.channels.release(channel);
-      onClose?.();
-    });
+    const cursor = this.attach(task, lastSeq, options, onClose);
+    await this.settle(cursor, 'lastSeq', base);
     try {
-      // Only now is the head trustworthy: an event committed while the task was looked up was not seen by the channel.
-      await channel.refresh();
-      this.assertRunning();
-      if (cursor.isAhead) throw new ValidationError('lastSeq', `is beyond the last event of the task (${channel.head + base})`);
       await cursor.prime();
       return cursor;
     } catch (error) {
@@ -96,7 +102,28 @@ export class CursorOpener {
     }
   }
 
-  private assertRunning(): void {
+  private attach(task: TaskState, lastSeq: number, options: Pick<CursorRequest, 'heartbeats'>, onClose?: () => void): StreamCursor {
+    const channel = this.channels.acquire(task);
+    return new StreamCursor(channel, lastSeq, this.clock, options, () => {
+      this.channels.release(channel);
+      onClose?.();
+    });
+  }
+
+  /** Only then is the head trustworthy: an event committed while the task was looked up was not seen by the channel. */
+  private async settle(cursor: StreamCursor, field: string, base: number): Promise<void> {
+    try {
+      await cursor.refresh();
+      this.assertRunning();
+      if (cursor.isAhead) throw new ValidationError(field, `is beyond the last event of the task (${cursor.head + base})`);
+    } catch (error) {
+      cursor.close();
+      throw error;
+    }
+  }
+
+  /** @throws ShuttingDownError */
+  assertRunning(): void {
     if (this.isStopping) throw new ShuttingDownError();
   }
 }

@@ -8,10 +8,10 @@ import type { ShownTask } from './shown-task.js';
 export const KEEP_ALIVE: MessageEvent = Object.freeze({ comment: 'keep-alive' });
 
 /**
- * Asks the client to come back in `retryMs`. It carries the last position as its id, since Nest would invent one,
+ * Asks the client to come back in `retryMs`. It carries the id of the last message, since Nest would invent one,
  * and a client takes over the id even of a message without data.
  */
-export const retryHint = (position: number, retryMs: number): MessageEvent => ({ id: String(position), retry: retryMs });
+export const retryHint = (id: string, retryMs: number): MessageEvent => ({ id, retry: retryMs });
 
 /**
  * How an entry goes over the wire: `id` is its seq, the event's name its type, `data` one line of JSON without user id and key.

@@ -40,6 +40,16 @@ export class StreamCursor implements ChannelReader {
     return this.at;
   }
 
+  /** Seq of the task's newest event that is known to be durable. */
+  get head(): number {
+    return this.channel.head;
+  }
+
+  /** Makes sure that the head is not older than this call. @throws NotFoundError, RepositoryError */
+  refresh(): Promise<void> {
+    return this.channel.refresh();
+  }
+
   get state(): CursorState {
     const { head, ended, isExact, cut } = this.channel;
     if (this.isClosed || cut === 'stopping') return 'cut';

@@ -12,9 +12,10 @@ import { StreamEndedError } from '../errors/stream.errors.js';
 import { checkSignal, isSignal } from './abort-signal.js';
 import { ChannelRegistry } from './channel-registry.js';
 import { baseOf, checkLastSeq, CursorOpener, type CursorRequest } from './cursor-opener.js';
+import type { SseResponseOptions } from './sse-response.js';
 import { SseStream } from './sse-stream.js';
 import type { StreamCursor } from './stream-cursor.js';
-import { SubscriberQuota } from './subscriber-quota.js';
+import { type SubscriberLease, SubscriberQuota } from './subscriber-quota.js';
 import { TaskEventStream } from './task-event-stream.js';
 import { resultOf } from './task-result.js';
 
@@ -37,6 +38,8 @@ const DRAIN_MS = 25;
 const RETRY_BASE_MS = 2_000;
 const RETRY_SPREAD_MS = 1_000;
 const RETRY_STEP_MS = 137;
+/** Streams that began together, as after a start, do not end together. */
+const MAX_AGE_SPREAD = 0.1;
 
 /** Delivery: committed events to subscribers, in order, once each, from memory or history alike. */
 @Injectable()
@@ -113,15 +116,29 @@ export class StreamService {
       cursor.close();
       throw new StreamEndedError(lastSeq);
     }
+    return new SseStream(cursor, open, this.clock, { lastSeq, base: baseOf(task, request), ...this.responseOptions(signal) });
+  }
+
+  /** A place for one who follows many tasks, and cursors of them. @throws SubscriberLimitError, ShuttingDownError */
+  admit(userId: string | null | undefined): SubscriberLease {
+    this.opener.assertRunning();
+    return this.quota.takeConnection(userId);
+  }
+  openMember(task: TaskState, lastSeq: number): Promise<StreamCursor> {
+    return this.opener.openMember(task, lastSeq);
+  }
+
+  /** Of one more SSE response. */
+  responseOptions(signal: AbortSignal | undefined): SseResponseOptions {
     this.sseCount += 1;
-    const retryMs = RETRY_BASE_MS + ((this.sseCount * RETRY_STEP_MS) % RETRY_SPREAD_MS);
-    return new SseStream(cursor, open, this.clock, {
-      lastSeq,
-      base: baseOf(task, request),
-      keepAliveMs: this.options.stream.keepAliveMs,
-      retryMs,
+    const { keepAliveMs, maxAgeMs } = this.options.stream;
+    const spread = (this.sseCount * RETRY_STEP_MS) % RETRY_SPREAD_MS;
+    return {
+      keepAliveMs,
+      maxAgeMs: maxAgeMs - Math.floor((maxAgeMs * MAX_AGE_SPREAD * spread) / RETRY_SPREAD_MS),
+      retryMs: RETRY_BASE_MS + spread,
       signal,
-    });
+    };
   }
 
   /**

@@ -28,28 +28,50 @@ export class SubscriberQuota {
 
   /** @param userId who listens; null and undefined have no limit of their own. @throws SubscriberLimitError; nothing is counted then. */
   take(taskId: string, userId: string | null | undefined): SubscriberLease {
-    const { maxSubscribersPerTask, maxSubscribersPerUser, maxSubscribers } = this.limits;
+    const task = this.takeTask(taskId);
+    try {
+      const connection = this.takeConnection(userId);
+      return leaseOf(() => {
+        task.release();
+        connection.release();
+      });
+    } catch (error) {
+      task.release();
+      throw error;
+    }
+  }
+
+  /** One subscriber, of however many tasks. @throws SubscriberLimitError */
+  takeConnection(userId: string | null | undefined): SubscriberLease {
+    const { maxSubscribersPerUser, maxSubscribers } = this.limits;
     const user = userId ?? undefined;
-    if ((this.perTask.get(taskId) ?? 0) >= maxSubscribersPerTask) throw new SubscriberLimitError('task', RETRY_AFTER_MS);
     if (user !== undefined && (this.perUser.get(user) ?? 0) >= maxSubscribersPerUser)
       throw new SubscriberLimitError('user', RETRY_AFTER_MS);
     if (this.count >= maxSubscribers) throw new SubscriberLimitError('global', RETRY_AFTER_MS);
-    this.add(taskId, user, 1);
-    let isHeld = true;
-    return {
-      release: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        this.add(taskId, user, -1);
-      },
+    const add = (by: 1 | -1): void => {
+      this.count += by;
+      if (user !== undefined) addTo(this.perUser, user, by);
     };
+    add(1);
+    return leaseOf(() => add(-1));
   }
 
-  private add(taskId: string, user: string | undefined, by: 1 | -1): void {
-    this.count += by;
-    addTo(this.perTask, taskId, by);
-    if (user !== undefined) addTo(this.perUser, user, by);
+  /** A subscriber that was counted listens to this task, too. @throws SubscriberLimitError */
+  takeTask(taskId: string): SubscriberLease {
+    if ((this.perTask.get(taskId) ?? 0) >= this.limits.maxSubscribersPerTask) throw new SubscriberLimitError('task', RETRY_AFTER_MS);
+    addTo(this.perTask, taskId, 1);
+    return leaseOf(() => addTo(this.perTask, taskId, -1));
   }
+}
+
+function leaseOf(giveBack: () => void): SubscriberLease {
+  let isHeld = true;
+  return {
+    release: () => {
+      if (isHeld) giveBack();
+      isHeld = false;
+    },
+  };
 }
 
 /** A count of nothing is no entry: the maps hold who listens now, not who ever did. */

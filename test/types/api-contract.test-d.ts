@@ -16,8 +16,8 @@ type Same<A, B> = Gives<A, B> extends true ? Gives<B, A> : Gives<A, B>;
  * already is an error below.
  */
 interface NotYet {
-  values: 'LastEventIds';
-  system: 'sseMany';
+  values: never;
+  system: never;
   rejections: never;
   task: never;
   submit: never;

@@ -39,11 +39,13 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
   readonly reads: number[] = [];
   loads = 0;
   faults = 0;
-  private readonly tasks = new Map<TaskId, Kept>();
+  protected readonly tasks = new Map<TaskId, Kept>();
   private readonly listeners: ((facts: readonly CommittedFact[]) => void)[] = [];
   private readonly heldBack: (readonly CommittedFact[])[] = [];
   private readonly halts: ((reason: Error) => void)[] = [];
   private at = 1_700_000_000_000;
+  /** Where time comes from; left out, each frame is 1 ms later. */
+  now: (() => number) | undefined;
 
   onCommitted(listener: (facts: readonly CommittedFact[]) => void): void {
     this.listeners.push(listener);
@@ -73,7 +75,7 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
 
   /** One frame of entries, of any tasks. */
   commitFrame(drafts: readonly (readonly [id: string, type: EntryType, data?: Record<string, unknown>])[]): TaskState {
-    this.at += 1;
+    this.at = this.now?.() ?? this.at + 1;
     const facts = drafts.map(([id, type, data]) => this.make(taskId(id), type, data));
     if (!this.isElsewhere) this.heldBack.push(facts);
     if (!this.isHeldBack) this.tell();
@@ -133,7 +135,7 @@ export class FakeFacts implements ChangeFeed, TaskHistory {
     });
   }
 
-  private assertUp(): void {
+  protected assertUp(): void {
     if (!this.isDown) return;
     this.faults += 1;
     throw new RepositoryError('UNAVAILABLE', 'The database does not answer.');
