@@ -14,6 +14,8 @@ export interface TaskMessages extends Observable<MessageEvent> {
   onTaken: (() => void) | undefined;
   /** Grows from message to message. Undefined: no id of this kind of stream. */
   numberOf(id: string): number | undefined;
+  /** False: the connection takes no more for now, so nothing is handed out until it is told otherwise. */
+  flow(isOpen: boolean): void;
   /** Asks the client to come back, for what follows the message with this id. */
   hint(id: string): MessageEvent;
 }

@@ -1,6 +1,7 @@
 import type { MessageEvent } from '@nestjs/common';
 import type { TaskMessages } from '../contracts/task-messages.interface.js';
 import type { RawResponse } from './client-presence.js';
+import type { ByteSink, SseWire } from './sse-wire.js';
 import { ownMessageIn } from './own-message.js';
 
 /** What Nest writes an SSE response with, in all versions from 11.2.0 on. */
@@ -11,8 +12,8 @@ interface MessageWriter {
   unpipe(destination: unknown): unknown;
   readonly writableEnded?: boolean;
 }
-interface PipedResponse extends RawResponse {
-  on(event: 'pipe' | 'unpipe', listener: (source: unknown) => void): unknown;
+interface PipedResponse extends RawResponse, Omit<ByteSink, 'on'> {
+  on(event: 'pipe' | 'unpipe' | 'drain' | 'close', listener: (source?: unknown) => void): unknown;
 }
 
 const LOST = 'a message came without the id of its event: does an interceptor map what the stream emits?';
@@ -46,6 +47,7 @@ export class SseOutlet {
   /** @param onBroken told, once, why the stream had to be ended. */
   constructor(
     private readonly messages: TaskMessages,
+    private readonly wire: SseWire,
     private readonly onBroken: (why: string) => void,
   ) {
     this.written = messages.position;
@@ -63,7 +65,7 @@ export class SseOutlet {
   }
 
   private wrap(writer: MessageWriter, response: PipedResponse): void {
-    const write = writer.writeMessage.bind(writer);
+    const out = this.wire.connect(response, (isOpen) => this.messages.flow(isOpen));
     const commit = writer.commitHeaders.bind(writer);
     const end = writer.end.bind(writer);
     const open = (): void => {
@@ -80,9 +82,12 @@ export class SseOutlet {
     const send = (message: MessageEvent, done: () => void): void => {
       // Nest writes to it until it is told to stop, and what is written behind the end is an error that nobody hears.
       if (writer.writableEnded === true) return process.nextTick(done);
-      this.isCommitted = true; // a message brings its headers with it
-      write(message, done);
+      if (!this.isCommitted) open(); // a message brings its headers with it
+      // Past Nest's own stream, which has a queue for each client, and formats every message for each of them again.
+      out.send(message);
+      done();
       if (!this.isOver) return;
+      out.flush();
       end(); // an interceptor may go on for ever with what is its own
       this.tell(); // only now, since whoever is told completes the stream, and Nest then ends the response
     };
@@ -98,6 +103,7 @@ export class SseOutlet {
     };
     writer.end = (...args) => {
       settle();
+      out.flush();
       // It ends before anything was sent: either an error, which an exception filter is about to answer, or a stream without a message.
       if (!this.isCommitted && !this.messages.isTaken && this.isPiped) {
         writer.unpipe(response);

@@ -7,6 +7,7 @@ import { MisuseLog } from '../telemetry/misuse-log.js';
 import { presenceOf, type RawRequest, type RawResponse } from './client-presence.js';
 import { lastEventIdOf, lastEventIdsOf, type RequestLike } from './last-event-id.decorator.js';
 import { SseOutlet } from './sse-outlet.js';
+import { SseWire } from './sse-wire.js';
 
 /** What a `@TaskSse` route streams. */
 export interface TaskSseSelection extends OwnerOption {
@@ -32,6 +33,7 @@ const TASK_EVENTS = Symbol.for('nestjs-taskflow/task-events');
 export class TaskSseGate {
   /** Routes whose streams an interceptor broke off, and how: told once each, since every client comes back. */
   private readonly told = new Set<string>();
+  private readonly wire = new SseWire();
 
   constructor(
     @Inject(TASK_MESSAGE_SOURCE) private readonly source: TaskMessageSource,
@@ -56,7 +58,7 @@ export class TaskSseGate {
       throw this.wrong('select', 'must give { ref, userId?, lastSeq? }, or { many: { … } }');
     const messages = (await this.messagesOf(selection, request, presence.signal)) as TaskMessages;
     request[TASK_EVENTS] = messages;
-    new SseOutlet(messages, (why) => {
+    new SseOutlet(messages, this.wire, (why) => {
       presence.abort();
       this.tell(context, why);
     }).watch(rawResponse as RawResponse & Parameters<SseOutlet['watch']>[0]);

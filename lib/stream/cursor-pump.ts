@@ -5,6 +5,8 @@ import type { CursorState, StreamCursor } from './stream-cursor.js';
 
 /** Where a pump delivers. Exactly one of `end` and `fail` is called, unless the pump is closed before. */
 export interface PumpSink {
+  /** True: nothing is delivered until `resume`. What cannot be delivered stays where it is. */
+  isFull?(): boolean;
   next(entry: ShapedEntry): void;
   /** @param position seq of the last event delivered. */
   end(reason: Extract<CursorState, 'ended' | 'cut'>, position: number): void;
@@ -57,9 +59,18 @@ export class CursorPump {
     }
   }
 
+  /** The sink is not full any more. */
+  resume(): void {
+    this.subscriber.runInAsyncScope(this.wakeUp);
+  }
+
   private drain(): void {
     this.isBusy = true;
     while (!this.isClosed) {
+      if (this.sink.isFull?.() === true && this.cursor.state !== 'cut') {
+        this.isBusy = false;
+        return;
+      }
       const entry = this.cursor.take();
       if (entry === undefined) break;
       if (!this.deliver(entry)) return;

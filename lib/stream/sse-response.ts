@@ -30,6 +30,10 @@ const SUBSCRIBE_WITHIN_MS = 1_000;
 export abstract class SseResponse<P extends Prepared> extends Observable<MessageEvent> implements TaskMessages {
   isTaken = false;
   onTaken: (() => void) | undefined;
+  /** The connection takes more. */
+  protected isFlowing = true;
+  /** Called when it does again. */
+  protected onFlowing: (() => void) | undefined;
   private prepared: P | undefined;
   private expiry: Timer | undefined;
   private readonly expire = (): void => this.takePrepared()?.close();
@@ -55,6 +59,11 @@ export abstract class SseResponse<P extends Prepared> extends Observable<Message
   protected abstract reopen(): Promise<P>;
   /** Hands messages on until the subscriber is closed; closes what was prepared. */
   protected abstract pump(prepared: P, subscriber: Subscriber<MessageEvent>): void;
+
+  flow(isOpen: boolean): void {
+    this.isFlowing = isOpen;
+    if (isOpen) this.onFlowing?.();
+  }
 
   hint(id: string): MessageEvent {
     return retryHint(id, this.options.retryMs);
@@ -108,7 +117,7 @@ export abstract class SseResponse<P extends Prepared> extends Observable<Message
         if (this.clock.monotonic() >= endsAt) return reader.runInAsyncScope(() => this.comeBack(subscriber));
         arm();
         // Interceptors of the route see it too.
-        reader.runInAsyncScope(() => subscriber.next(KEEP_ALIVE));
+        if (this.isFlowing) reader.runInAsyncScope(() => subscriber.next(KEEP_ALIVE));
       });
     };
     arm();

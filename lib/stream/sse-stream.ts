@@ -49,6 +49,7 @@ export class SseStream extends SseResponse<StreamCursor> {
 
   protected pump(cursor: StreamCursor, subscriber: Subscriber<MessageEvent>): void {
     const pump = new CursorPump(cursor, this.sinkOf(subscriber), this.clock, BURST);
+    this.onFlowing = () => pump.resume();
     subscriber.add(() => pump.close());
     pump.start();
   }
@@ -57,6 +58,7 @@ export class SseStream extends SseResponse<StreamCursor> {
     const { base } = this;
     const comeBack = (seq: number): void => this.comeBack(subscriber, String(base + seq));
     return {
+      isFull: () => !this.isFlowing,
       next: (entry) => {
         const position = base + (entry.seq ?? 0);
         this.position = Math.max(this.position, position);

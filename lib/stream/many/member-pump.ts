@@ -6,6 +6,8 @@ import type { Member } from './member.js';
 
 /** Where a pump of many tasks delivers. */
 export interface MemberSink {
+  /** True: nothing is delivered until `resume`. */
+  isFull(): boolean;
   next(member: Member, entry: ShapedEntry): void;
   /** Nothing more comes of this task. */
   ended(member: Member): void;
@@ -61,9 +63,19 @@ export class MemberPump {
     this.drain();
   }
 
+  /** The sink is not full any more. */
+  resume(): void {
+    if (!this.isBusy) this.subscriber.runInAsyncScope(this.goOn);
+  }
+
   private drain(): void {
+    if (this.isClosed) return;
     this.isBusy = true;
     for (const member of this.ready) {
+      if (this.sink.isFull() && member.cursor?.state !== 'cut') {
+        this.isBusy = false;
+        return;
+      }
       this.ready.delete(member);
       if (!this.drainOne(member)) {
         this.pause = this.clock.after(0, () => this.subscriber.runInAsyncScope(this.goOn), true);
@@ -80,7 +92,7 @@ export class MemberPump {
   private drainOne(member: Member): boolean {
     const { cursor } = member;
     while (cursor !== undefined && cursor === member.cursor && !this.isClosed) {
-      if (this.spent >= BURST) {
+      if (this.spent >= BURST || this.sink.isFull()) {
         this.ready.add(member);
         return false;
       }

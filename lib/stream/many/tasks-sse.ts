@@ -51,6 +51,7 @@ export class TasksSse extends SseResponse<FollowedTasks> {
   protected pump(tasks: FollowedTasks, subscriber: Subscriber<MessageEvent>): void {
     const pump = new MemberPump(
       {
+        isFull: () => !this.isFlowing,
         next: (member, entry) => this.show(subscriber, member, entry),
         ended: (member) => {
           tasks.leave(member);
@@ -69,6 +70,7 @@ export class TasksSse extends SseResponse<FollowedTasks> {
       },
       broken: () => this.comeBack(subscriber),
     };
+    this.onFlowing = () => pump.resume();
     subscriber.add(() => {
       pump.close();
       tasks.close();
