@@ -65,7 +65,12 @@ export async function run({ events, adapter = 'express', stored = 0, padding = 0
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
       const { rss, heapUsed, external } = process.memoryUsage();
-      return { rss, heap: heapUsed + external, subscribers: system.getStats().streams.subscribers, lastSeq: (await system.getStatus(task)).lastSeq };
+      return {
+        rss,
+        heap: heapUsed + external,
+        subscribers: system.getStats().streams.subscribers,
+        lastSeq: (await system.getStatus(task)).lastSeq,
+      };
     },
     close: async () => {
       const startedAt = performance.now();

@@ -22,7 +22,7 @@ interface NotYet {
   task: never;
   submit: never;
   repositories: never;
-  options: 'stream.maxAgeMs';
+  options: never;
 }
 type Missing<Ours, Names> = Extract<keyof Ours, Names>;
 type Submit = lib.SubmitParams<unknown>;
