@@ -3,6 +3,7 @@ import * as fairness from './fairness.mjs';
 import * as fanOut from './fan-out.mjs';
 import * as largeMemory from './large-memory.mjs';
 import * as startUps from './start-ups.mjs';
+import * as streams from './streams.mjs';
 import * as sustained from './sustained.mjs';
 
 /** Workloads that only ours runs, each with its own repetitions. */
@@ -13,4 +14,5 @@ export const ALONE = [
   { id: 'W7', measure: fanOut.measure },
   { id: 'W8', measure: cost.measure },
   { id: 'W9', measure: fairness.measure },
+  { id: 'W10', measure: streams.measure },
 ];

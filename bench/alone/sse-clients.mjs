@@ -5,8 +5,8 @@ const MARK = Buffer.from('event: progress');
 const REQUEST = 'GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n';
 const AT_ONCE = 100;
 
-/** Clients that count progress events in what arrives, and nothing else. */
-export async function run({ port, clients }) {
+/** Clients that count progress events in what arrives, and nothing else. `isDeaf`: they read the headers, and nothing more. */
+export async function run({ port, clients, isDeaf = false }) {
   const counts = new Array(clients).fill(0);
   let connected = 0;
   let bytes = 0;
@@ -20,6 +20,7 @@ export async function run({ port, clients }) {
       // The headers: the server knows this client.
       if (!isOpen) connected++;
       isOpen = true;
+      if (isDeaf) return socket.pause();
       bytes += chunk.length;
       const text = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       let from = 0;

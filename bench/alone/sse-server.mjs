@@ -44,7 +44,10 @@ export async function run({ events, adapter = 'express', stored = 0, padding = 0
   TaskSse('events', () => ({ ref: task }))(...method);
   Controller()(EventsController);
   class AppModule {}
-  Module({ imports: [TaskflowModule.forRoot(optionsIn(folder))], controllers: [EventsController] })(AppModule);
+  Module({
+    imports: [TaskflowModule.forRoot(optionsIn(folder, { shutdown: { timeoutMs: 100, forceKillTimeoutMs: 100 } }))],
+    controllers: [EventsController],
+  })(AppModule);
 
   const app = await NestFactory.create(AppModule, ADAPTERS[adapter](), { logger: ['error', 'warn'] });
   const system = app.get(TaskSystem);

@@ -91,6 +91,7 @@ const ALONE = [
   { id: 'W7', title: 'W7: fan-out, deliveries' },
   { id: 'W8', title: 'W8: cost against history and backlog, in pairs with an empty system' },
   { id: 'W9', title: 'W9: one user with 100,000 tasks, 100 users with 10 each' },
+  { id: 'W10', title: 'W10: SSE clients that do nothing, do not read, replay, or are there at the end' },
 ];
 
 const LABELS = {
@@ -109,6 +110,12 @@ const LABELS = {
   fromSpawnMs: 'from the start of the process, ms',
   fromCallMs: 'from createTaskSystem, ms',
   bytesPerEvent: 'bytes per event',
+  residentPerStream: 'resident, bytes per stream',
+  heapPerStream: 'heap + external, bytes per stream',
+  closeMs: 'app.close() with 1,000 streams, ms',
+  residentPerClient: 'resident, bytes per client',
+  heapPerClient: 'heap + external, bytes per client',
+  replayMs: 'replay, ms',
   submitRatio: 'W1 / empty',
   endToEndRatio: 'W2 / empty',
   submitCpuRatio: 'CPU of W1 / empty',

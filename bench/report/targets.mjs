@@ -70,6 +70,12 @@ export const TARGETS = [
     inReadme: true,
   },
   { what: 'W6 first submit, 1,000,000 tasks of history', value: ours('W6', 'fromSpawnMs', 'history-1000000'), unit: 'ms', atMost: 2_000 },
+  {
+    what: 'W7 events to 1,000 SSE clients / bare node:http',
+    value: of('taskflow', 'W7', 'perSecond', 'sse-1000'),
+    per: of('plain-http', 'W7', 'perSecond', 'sse-1000'),
+    atLeast: 0.7,
+  },
   { what: 'W8 W1 with 1,000,000 finished / empty', value: ours('W8', 'submitRatio', 'history-1000000'), unit: 'x', atLeast: 0.85 },
   {
     what: 'W8 W2 with 1,000,000 finished / empty',
@@ -85,4 +91,32 @@ export const TARGETS = [
     atLeast: 0.85,
   },
   { what: 'W9 small users’ p99 wait / first-in-first-out', value: ours('W9', 'share'), unit: 'x', atMost: 0.05 },
+  {
+    what: 'W10 resident per idle stream, express',
+    value: ours('W10', 'residentPerStream', 'idle-express'),
+    unit: 'bytes',
+    atMost: 12 * 1024,
+  },
+  { what: 'W10 close with 1,000 streams, express', value: ours('W10', 'closeMs', 'idle-express'), unit: 'ms', atMost: 1_000 },
+  {
+    what: 'W10 resident per client that does not read, express',
+    value: ours('W10', 'residentPerClient', 'stalled-express'),
+    unit: 'bytes',
+    atMost: 2 * 1024 * 1024,
+  },
+  { what: 'W10 replay of 10,000 stored events, express', value: ours('W10', 'replayMs', 'replay-express'), unit: 'ms', atMost: 1_000 },
+  {
+    what: 'W10 resident per idle stream, fastify',
+    value: ours('W10', 'residentPerStream', 'idle-fastify'),
+    unit: 'bytes',
+    atMost: 12 * 1024,
+  },
+  { what: 'W10 close with 1,000 streams, fastify', value: ours('W10', 'closeMs', 'idle-fastify'), unit: 'ms', atMost: 1_000 },
+  {
+    what: 'W10 resident per client that does not read, fastify',
+    value: ours('W10', 'residentPerClient', 'stalled-fastify'),
+    unit: 'bytes',
+    atMost: 2 * 1024 * 1024,
+  },
+  { what: 'W10 replay of 10,000 stored events, fastify', value: ours('W10', 'replayMs', 'replay-fastify'), unit: 'ms', atMost: 1_000 },
 ];
