@@ -20,7 +20,7 @@ const FLOORS = [
 /** The rooms of each engine, by the same rule. */
 const ROOMS = {
   local: [['wal', 'storage'], ['ledger', 'projection', 'queue'], ['intake', 'startup'], ['cli']],
-  cluster: [['storage'], ['cli']],
+  cluster: [['storage'], ['members', 'facts'], ['feed'], ['queue', 'queries'], ['intake', 'upkeep'], ['cli']],
 };
 
 /** Imports that are meant, and would break a floor's rule. Each one is a shape or an edge that the contract itself names. */

@@ -19,6 +19,7 @@ import type { Clock, IdSource } from './contracts/clock.interface.js';
 import type { Engine } from './contracts/engine.interface.js';
 import type { LogFileSystem } from './contracts/log-file-system.interface.js';
 import type { Telemetry } from './contracts/telemetry.interface.js';
+import { createClusterEngine } from './engines/cluster/cluster-engine.js';
 import { LocalEngine } from './engines/local/local-engine.js';
 import type { LocalWorld } from './engines/local/local-parts.js';
 import { NodeFileSystem } from './engines/local/wal/node-file-system.js';
@@ -42,7 +43,7 @@ function engineOf(
   gate: LocalWorld['gate'],
 ): Engine {
   const world = { options, clock, ids, logger, telemetry, readiness, handlers };
-  return new LocalEngine({ ...world, fs, gate });
+  return options.engine === 'cluster' ? createClusterEngine(world) : new LocalEngine({ ...world, fs, gate });
 }
 
 const part = (token: symbol, of: (engine: Engine) => unknown): Provider => ({ provide: token, useFactory: of, inject: [ENGINE] });

@@ -9,9 +9,7 @@ import {
   TASKFLOW_OPTIONS_INPUT,
   TELEMETRY,
 } from './config/taskflow.tokens.js';
-import type { TaskflowOptionsInput } from './config/taskflow-options.interface.js';
 import { TaskflowOptions } from './config/taskflow.options.js';
-import { ConfigValidationError } from './errors/config.errors.js';
 import { engineProviders } from './engine.providers.js';
 import { ExecutionEnvironment } from './executor/execution-environment.js';
 import { ExecutorService } from './executor/executor.service.js';
@@ -43,16 +41,9 @@ import { TaskSystem } from './task-system.js';
 import { TaskflowLifecycle } from './taskflow.lifecycle.js';
 import { TaskflowStats } from './taskflow-stats.js';
 
-function optionsOf(input: TaskflowOptionsInput): TaskflowOptions {
-  const options = resolveOptions(input);
-  if (options.engine === 'cluster')
-    throw new ConfigValidationError([{ path: 'engine', message: "'cluster' is not part of this version; leave it out, or set 'local'" }]);
-  return options;
-}
-
 /** Where the library meets the world. Each is a token, so that a test can put its own in. */
 const ports: Provider[] = [
-  { provide: TASKFLOW_OPTIONS, useFactory: optionsOf, inject: [TASKFLOW_OPTIONS_INPUT] },
+  { provide: TASKFLOW_OPTIONS, useFactory: resolveOptions, inject: [TASKFLOW_OPTIONS_INPUT] },
   { provide: CLOCK, useClass: SystemClock },
   { provide: ID_SOURCE, useClass: SystemIdSource },
   { provide: LOGGER, useFactory: (options: TaskflowOptions) => loggerFor(options.hooks, 'Taskflow'), inject: [TASKFLOW_OPTIONS] },

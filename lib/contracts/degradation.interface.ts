@@ -7,7 +7,9 @@ export type DegradationName =
   | 'flush-worker-dies'
   | 'database-refuses'
   | 'database-silent'
-  | 'database-not-read';
+  | 'database-not-read'
+  | 'database-away'
+  | 'lease-lost';
 
 /** One reason why `getStats().status` is `degraded`. Its texts name no path, host or value, so that a health endpoint may show them. */
 export interface Degradation {

@@ -35,4 +35,6 @@ export interface Submission {
    * caller's stack, and in what the submit awaits.
    */
   readonly isFromRun: () => boolean;
+  /** A TypeORM EntityManager in a transaction of the caller's, which the task then is part of; undefined: the engine commits. */
+  readonly manager?: object | undefined;
 }

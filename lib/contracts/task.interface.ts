@@ -62,8 +62,8 @@ export interface Task<I = any, R = any> {
   readonly startedAt: Date | null;
   readonly completedAt: Date | null;
   readonly lastHeartbeatAt: Date | null;
-  /** How its last run was interrupted; absent when none was, in this life. */
-  readonly resume?: 'failed' | 'shutdown' | 'crash';
+  /** How its last run was interrupted; absent when none was, in this life. `stale`: its node lost its lease, in the engine `cluster`. */
+  readonly resume?: 'failed' | 'shutdown' | 'crash' | 'stale';
   /** While it waits for its backoff or its `delayMs`: the delay that it was given, in ms. */
   readonly retryDelayMs?: number;
   /** Only on tasks that `applyEntry` gives: when its last entry was made. Store it, so that its times never run backwards. */

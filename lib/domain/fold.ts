@@ -74,7 +74,7 @@ function advance(next: Writable, entry: FoldableEntry): void {
       next.status = 'created';
       next.recoveries = numberOf(entry.data['recoveries'], next.recoveries + 1);
       next.runAt = entry.at;
-      next.resume = 'crash';
+      next.resume = entry.data['reason'] === 'stale' ? 'stale' : 'crash';
       next.retryDelayMs = null;
       return;
     case 'complete':
@@ -147,8 +147,8 @@ function advanceRetry(next: Writable, entry: FoldableEntry): void {
   }
 }
 
-const interruptionIn = (value: unknown): 'crash' | 'shutdown' | undefined =>
-  value === 'crash' || value === 'shutdown' ? value : undefined;
+const interruptionIn = (value: unknown): 'crash' | 'shutdown' | 'stale' | undefined =>
+  value === 'crash' || value === 'shutdown' || value === 'stale' ? value : undefined;
 
 function foldControl(state: TaskState, entry: FoldableEntry, home: string): TaskState | null {
   switch (entry.type) {

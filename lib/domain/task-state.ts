@@ -46,8 +46,8 @@ export interface TaskState {
   readonly expiresAt: number | null;
   /** Set while it waits for its backoff or its `delayMs`: how long that is, which bounds the wait whatever the wall clock says later. */
   readonly retryDelayMs: number | null;
-  /** Why it waits again: reason of the last `retry` (`failed` also where it was put off, unless by its `recover`), or `crash` after `recovered`; null before the first start and after a failure was retried by hand. */
-  readonly resume: 'failed' | 'shutdown' | 'crash' | null;
+  /** Why it waits again: reason of the last `retry` (`failed` also where it was put off, unless by its `recover`), or that of `recovered`: `crash`, `stale`; null before the first start and after a failure was retried by hand. */
+  readonly resume: 'failed' | 'shutdown' | 'crash' | 'stale' | null;
   readonly startedAt: number | null;
   readonly completedAt: number | null;
   readonly lastHeartbeatAt: number | null;

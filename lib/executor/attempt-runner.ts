@@ -1,5 +1,5 @@
 import type { HandlerInstance } from '../contracts/handler-registry.interface.js';
-import type { TaskAttempt, TaskContext } from '../contracts/task-handler.interface.js';
+import type { RecoveryReason, TaskAttempt, TaskContext } from '../contracts/task-handler.interface.js';
 import type { TaskHistory } from '../contracts/task-history.interface.js';
 import { encodeJson } from '../domain/json-encoding.js';
 import { snapshotOf } from '../domain/task-snapshot.js';
@@ -19,8 +19,8 @@ const HERE = callingFile();
 export const isInsideAttempt = (): boolean => isCalledFrom(HERE, 'callHandler') || isInsideInterceptor();
 
 /** What interrupted the run before, as long as `recover` has not answered for it. */
-const interruptionOf = ({ start: { task }, isRecovered }: TaskRun): 'crash' | 'shutdown' | undefined =>
-  isRecovered !== true && (task.resume === 'crash' || task.resume === 'shutdown') ? task.resume : undefined;
+const interruptionOf = ({ start: { task }, isRecovered }: TaskRun): RecoveryReason | undefined =>
+  isRecovered !== true && task.resume !== null && task.resume !== 'failed' ? task.resume : undefined;
 
 const SILENT: Settlement = { kind: 'silent' };
 
@@ -119,7 +119,7 @@ export class AttemptRunner {
   private async recover(
     run: TaskRun,
     instance: HandlerInstance,
-    reason: 'crash' | 'shutdown',
+    reason: RecoveryReason,
   ): Promise<{ recovered: boolean; result?: unknown }> {
     const context = new RecoveryRunContext(run, this.shared, this.history, reason);
     const outcome: unknown = await instance.recover!(snapshotOf(run.task), context);

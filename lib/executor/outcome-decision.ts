@@ -1,3 +1,4 @@
+import type { RecoveryReason } from '../contracts/task-handler.interface.js';
 import type { CancelRequest, FactDraft } from '../contracts/fact-port.interface.js';
 import type { EntryData } from '../contracts/log-entry.interface.js';
 import type { TaskErrorInfo, TaskStatus } from '../contracts/task.interface.js';
@@ -5,7 +6,7 @@ import { MAX_TIME } from '../domain/bounds.js';
 import type { TaskState } from '../domain/task-state.js';
 import type { ComeAgain } from './come-again.js';
 
-type Interruption = 'crash' | 'shutdown';
+type Interruption = RecoveryReason;
 
 /** What became of the handler's call. `silent`: nothing that counts, since it was abandoned, interrupted or never called. */
 export type Settlement =

@@ -128,7 +128,8 @@ export class GuardService {
     throw this.refusal(entry, mayRun && entry !== 'delayed' && excess !== Infinity ? pace.estimateMs(excess) : undefined);
   }
 
-  private refusal(limit: GuardLimit, retryAfterMs: number | undefined): BackpressureError {
+  /** Counts a refusal, and says it. */
+  refusal(limit: GuardLimit, retryAfterMs: number | undefined): BackpressureError {
     this.count(limit);
     return new BackpressureError(limit, retryAfterMs);
   }

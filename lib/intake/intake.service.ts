@@ -12,13 +12,14 @@ import { derivedKey } from '../domain/key-rules.js';
 import { ValidationError } from '../errors/request.errors.js';
 import { ExecutorService } from '../executor/executor.service.js';
 import { validateInput } from '../executor/input-validation.js';
-import { parseSubmit } from './submit-request.js';
+import { managerOf, parseSubmit } from './submit-request.js';
 
 const MAX_ITEMS = 1_000;
 
 /** From what a caller gives to a submission that is right in itself: parsed, encoded and validated once. The engine does the rest. */
 @Injectable()
 export class IntakeService {
+  private readonly engine: TaskflowOptions['engine'];
   private readonly inputLimits: JsonLimits;
   private readonly asksTheStack = (): boolean => this.executor.isInsideRun;
 
@@ -28,6 +29,7 @@ export class IntakeService {
     @Inject(TASK_CREATOR) private readonly creator: TaskCreator,
     private readonly executor: ExecutorService,
   ) {
+    this.engine = options.engine;
     this.inputLimits = { field: 'input', maxBytes: options.limits.maxInputBytes, maxDepth: options.limits.maxDepth };
   }
 
@@ -59,6 +61,7 @@ export class IntakeService {
     try {
       const submission = this.encode(handler, params, isFromRun);
       if (submission.request.waitForSlot) throw new ValidationError('waitForSlot', 'is for submit: many tasks wait as tasks');
+      if (submission.manager !== undefined) throw new ValidationError('manager', 'is for submit: call it for each task of the transaction');
       return submission;
     } catch (error) {
       throw inItem(at, error);
@@ -68,10 +71,11 @@ export class IntakeService {
   /** @throws ValidationError naming the first field at fault. */
   private encode(handler: RegisteredHandler, params: SubmitParams<unknown>, isFromRun: boolean): Submission {
     const request = parseSubmit(params, handler, this.clock.now());
+    const manager = managerOf(params, this.engine);
     const input = encodeJson(params.input ?? null, this.inputLimits);
     const key = request.key ?? (handler.idempotency === 'input' ? derivedKey(handler.name, input, request.userId) : null);
     const hash = key === null ? null : inputHash(input);
-    return { handler, request, input, key, inputHash: hash, isFromRun: isFromRun ? seen : this.asksTheStack };
+    return { handler, request, input, key, inputHash: hash, isFromRun: isFromRun ? seen : this.asksTheStack, manager };
   }
 }
 

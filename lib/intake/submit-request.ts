@@ -32,7 +32,6 @@ export function parseSubmit(params: SubmitParams<unknown>, handler: RegisteredHa
   for (const name of Object.keys(params)) if (!KNOWN.has(name)) throw new ValidationError(name, 'is not a parameter of submit');
   const { idempotencyKey, priority, waitForSlot } = params;
   const runAt = runAtOf(params, now);
-  refuseManager(params.manager);
   if (waitForSlot !== undefined && typeof waitForSlot !== 'boolean') throw new ValidationError('waitForSlot', 'must be a boolean');
   if (waitForSlot === true && runAt !== undefined) throw new ValidationError('waitForSlot', 'cannot be combined with runAt or delayMs');
   return {
@@ -79,12 +78,18 @@ function isTrusted(admission: unknown): boolean {
   return admission === 'trusted';
 }
 
-function refuseManager(manager: unknown): void {
-  if (manager === undefined) return;
-  throw new ValidationError(
-    'manager',
-    "needs the engine 'cluster': here a task is durable in the event log, which no transaction of the database can roll back. Submit after the commit, or leave it out.",
-  );
+/** @throws ValidationError in an engine whose tasks are durable elsewhere than in the database, and beside what needs a commit of its own. */
+export function managerOf({ manager, waitForSlot }: SubmitParams<unknown>, engine: 'local' | 'cluster'): object | undefined {
+  if (manager === undefined) return undefined;
+  if (engine === 'local')
+    throw new ValidationError(
+      'manager',
+      "needs the engine 'cluster': here a task is durable in the event log, which no transaction of the database can roll back. Submit after the commit, or leave it out.",
+    );
+  if (typeof manager !== 'object' || manager === null)
+    throw new ValidationError('manager', 'must be an EntityManager of TypeORM', 'application');
+  if (waitForSlot === true) throw new ValidationError('waitForSlot', 'cannot be combined with manager: the task starts after the commit');
+  return manager;
 }
 
 function tagsOf(tags: unknown): readonly string[] {

@@ -48,4 +48,13 @@ export const DEGRADATIONS: Readonly<Record<DegradationName, Degradation>> = {
     message: 'What only the database knows of unfinished tasks was not read yet.',
     remedy: 'Shortly after a start: wait. If it stays, the database does not answer.',
   }),
+  'database-away': degradation('database-away', {
+    message: 'The database of the cluster does not answer: nothing is accepted, and no run can report.',
+    remedy: 'Mend the database, or the way to it; the node goes on by itself. What was acknowledged is there.',
+    refusesTasks: true,
+  }),
+  'lease-lost': degradation('lease-lost', {
+    message: 'This node could not prove in time that it lives. It gave up its runs, which go on elsewhere, and runs nothing.',
+    remedy: 'The node comes back by itself when the database answers. If it happens often, raise cluster.leaseTtlMs.',
+  }),
 };

@@ -9,7 +9,7 @@ import { changed, type CreatedData, type TaskState } from '../../../domain/task-
 import { StreamOverflowError } from '../../../errors/stream.errors.js';
 import { RepositoryError } from '../../../errors/storage.errors.js';
 import { EventLogService } from '../wal/event-log.service.js';
-import { BatchedLookup } from './batched-lookup.js';
+import { BatchedLookup } from '../../../primitives/batched-lookup.js';
 import { InputReader } from './input-reader.js';
 import { Overlay } from './overlay.js';
 import type { TaskHead } from './task-head.js';

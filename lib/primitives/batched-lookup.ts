@@ -1,6 +1,6 @@
-import { RepositoryError } from '../../../errors/storage.errors.js';
+import { RepositoryError } from '../errors/storage.errors.js';
 
-import { outsideRequests } from '../../../primitives/async-context.js';
+import { outsideRequests } from './async-context.js';
 
 interface Waiting<V> {
   readonly key: string;
