@@ -23,8 +23,8 @@ export class ClusterOptions {
   /** Tasks that run on this node at once, whatever the limits of the cluster leave. Default 50. */
   @IsCount(1) readonly maxExecutionPerNode: number = 50;
   /**
-   * After so long without a task on its way, a node stops asking the database but for a look every ten minutes, so that a database that
-   * scales to zero can sleep. Left out: never. Unit: ms.
+   * Kept for a later version, and refused in this one: after so long without a task on its way a node will let a database that scales to
+   * zero sleep. Unit: ms.
    */
   @IsOptional() @IsTimerMs(1_000) readonly idleAfterMs: number | undefined = undefined;
 }

@@ -38,6 +38,8 @@ export function contradictions(options: TaskflowOptions, repository: RepositoryO
       message: `must be at least ${BEATS_PER_LEASE} × cluster.beatIntervalMs (${BEATS_PER_LEASE * beatIntervalMs}), not ${leaseTtlMs}: a live node would count as dead`,
     });
   }
+  if (options.cluster.idleAfterMs !== undefined && areRight('cluster.idleAfterMs'))
+    issues.push({ path: 'cluster.idleAfterMs', message: 'is not part of this version: a node asks the database for as long as it runs' });
   if (options.engine === 'cluster' && areRight('repository', 'repository.type') && !SHARED_STORAGE.has(repository.type)) {
     issues.push({
       path: 'engine',

@@ -62,6 +62,7 @@ export class ClusterEngine implements Engine {
     const { options, logger, handlers } = this.world;
     const { queued, delayed } = work.size;
     const names = handlers.names();
+    logger.warn("The engine 'cluster' is a preview: docs/cluster.md says what is shown, and what is not there yet.");
     logger.log(
       `Started. Node ${membership.me} of the cluster in ${describeTarget(databaseTarget(options.repository))}. ` +
         `Handlers: ${names.length === 0 ? 'none: no class with @TaskHandler is a provider' : names.join(', ')}. Waiting: ${queued + delayed} tasks.`,

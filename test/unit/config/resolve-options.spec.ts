@@ -208,6 +208,11 @@ describe('resolveOptions', () => {
     expect(resolveOptions({ cluster: { leaseTtlMs: 9_000 } }).cluster.leaseTtlMs).toBe(9_000);
   });
 
+  it('refuses an option that this version does not read', () => {
+    expect(pathsOf({ cluster: { idleAfterMs: 60_000 } })).toEqual(['cluster.idleAfterMs']);
+    expect(pathsOf({ cluster: { idleAfterMs: 1 } })).toEqual(['cluster.idleAfterMs']);
+  });
+
   it('refuses a cluster on storage that nodes cannot share, and says what they can', () => {
     for (const repository of [undefined, { type: 'sqlite' }, { type: 'custom', repository: {} }])
       expect(issuesOf({ engine: 'cluster', repository })).toEqual([
