@@ -40,6 +40,7 @@ const DEFAULTS = {
     maxSubscribersPerUser: 100,
     maxSubscribers: 5000,
     keepAliveMs: 15_000,
+    maxAgeMs: 1_800_000,
     exposeErrorMessages: false,
   },
   executor: {
