@@ -28,6 +28,8 @@ export class FactPortDouble implements ResidentFacts {
   isManual = false;
   /** Refusals that fired. */
   refused = 0;
+  /** The same without heartbeats, which nobody makes again. */
+  refusedOfRuns = 0;
   readonly log: (StoredEntry & { readonly taskId: TaskId })[] = [];
   readonly holds = new Map<TaskId, number>();
   /** `load` rejects with these, one each. */
@@ -54,6 +56,7 @@ export class FactPortDouble implements ResidentFacts {
     const isBulk = drafts.some((draft) => isBulkType(draft.type));
     if (this.full === 'all' || (this.full === 'bulk' && isBulk)) {
       this.refused += 1;
+      if (drafts[0]!.type !== 'heartbeat') this.refusedOfRuns += 1;
       throw new EventLogFullError('full');
     }
     this.newest.set(id, next!);

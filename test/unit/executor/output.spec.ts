@@ -78,7 +78,7 @@ describe('What a run emits', () => {
     h.facts.setFull('bulk');
     void ctx.progress('a').then(() => work.resolve('done'));
     await h.clock.run(1_000_000);
-    expect(h.facts.refused).toBe(1);
+    expect(h.facts.refusedOfRuns).toBe(1);
     expect(ctx.signal.aborted).toBe(false);
     h.facts.setFull('none');
     await h.clock.run(0);
