@@ -14,6 +14,7 @@ export const OF_A_TASK: Record<string, Call> = {
     return undefined;
   },
   'TaskSystem.sse': (system, ref, options) => system.sse(ref, options),
+  'TaskSystem.sseMany': (system, ref, options) => system.sseMany({ refs: [ref], ...options }),
   'TaskSystem.result': (system, ref, options) => system.result(ref, options),
   'TaskSystem.cancel': (system, ref, options) => system.cancel(ref, options),
   'DeadLetterService.retry': (system, ref, options) => system.deadLetters.retry(ref, options),
