@@ -156,11 +156,19 @@ export class StepCaller {
     return !this.isClosed && (this.waiting.length > 0 || this.isClaimWanted || this.between.length > 0);
   }
 
+  /**
+   * Invariant: a call moves a task once. Of two moves of one row a statement makes only one, and which one nobody knows: the entries of both
+   * would be there, and the position of one.
+   */
   private take(): Pending[] {
     let weight = 0;
     let count = 0;
-    while (count < this.waiting.length && count < MAX_MOVES && (count === 0 || weight + this.waiting[count]!.weight <= MAX_WEIGHT)) {
-      weight += this.waiting[count]!.weight;
+    const tasks = new Set<string>();
+    for (const next of this.waiting) {
+      if (count === MAX_MOVES || tasks.has(next.move.task.id)) break;
+      if (count > 0 && weight + next.weight > MAX_WEIGHT) break;
+      tasks.add(next.move.task.id);
+      weight += next.weight;
       count++;
     }
     const batch = this.waiting.splice(0, count);
