@@ -75,8 +75,14 @@ export class CursorOpener {
     this.assertRunning();
     const lease = this.quota.takeTask(task.id);
     const cursor = this.attach(task, lastSeq, WITHOUT_HEARTBEATS, () => lease.release());
-    await this.settle(cursor, 'cursors', 0);
-    return cursor;
+    try {
+      await cursor.refresh();
+      this.requirePlace(cursor, 'cursors', 0);
+      return cursor;
+    } catch (error) {
+      cursor.close();
+      throw error;
+    }
   }
 
   /** For those who wait for a result: they are no subscribers, and no limit counts them. */
@@ -92,8 +98,9 @@ export class CursorOpener {
     onClose?: () => void,
   ): Promise<StreamCursor> {
     const cursor = this.attach(task, lastSeq, options, onClose);
-    await this.settle(cursor, 'lastSeq', base);
     try {
+      await cursor.refresh();
+      this.requirePlace(cursor, 'lastSeq', base);
       await cursor.prime();
       return cursor;
     } catch (error) {
@@ -110,16 +117,13 @@ export class CursorOpener {
     });
   }
 
-  /** Only then is the head trustworthy: an event committed while the task was looked up was not seen by the channel. */
-  private async settle(cursor: StreamCursor, field: string, base: number): Promise<void> {
-    try {
-      await cursor.refresh();
-      this.assertRunning();
-      if (cursor.isAhead) throw new ValidationError(field, `is beyond the last event of the task (${cursor.head + base})`);
-    } catch (error) {
-      cursor.close();
-      throw error;
-    }
+  /**
+   * Once the cursor was refreshed: only then is the head trustworthy, because an event committed while the task was looked up was not seen by
+   * the channel. Not async, because each run whose result is awaited would pay two promises for it.
+   */
+  private requirePlace(cursor: StreamCursor, field: string, base: number): void {
+    this.assertRunning();
+    if (cursor.isAhead) throw new ValidationError(field, `is beyond the last event of the task (${cursor.head + base})`);
   }
 
   /** @throws ShuttingDownError */
